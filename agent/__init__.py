@@ -1,0 +1,29 @@
+"""Lookout's agent: camera frames in, tracks, events and anomalies out over MQTT.
+
+The floor plan. Data flows one way and a module imports only from rooms that stand above it
+(tests/test_layout.py holds that):
+
+data          Frame, Detections, Tracks, Scene, Event: the only types that cross rooms
+boxes         pure box geometry: conversions, iou, nms, anchor points
+overlay       boxes drawn on a picture, for people
+plugins       a plugin is a file, chosen by `kind = "..."` = its name
+logs          what the agent says to its operator, on stderr
+toml          TOML text -> typed structs; errors that name file, line and key
+config        agent.toml -> frozen structs: every key, its type, its default
+modelfile     the contract inside a .tflite and its checksum; recognises foreign files
+capture       where frames come from: cameras, mailbox, supervisor
+detect        what is in a frame: letterbox, backends, heads, detector
+track         who is who: kalman, tracker
+publish       what the world hears: wire, mqtt, topics
+pipeline      the loop; reads like this list
+sim           the desktop simulation: clip, embedded broker, terminal view
+cli           one file a command: run, sim, check, detect, replay
+__main__      python -m agent COMMAND
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("lookout-agent")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+source"

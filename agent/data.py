@@ -1,0 +1,143 @@
+"""The types that cross rooms, and the only ones: Frame, CameraState, Detections, Tracks, Event, Scene.
+
+One convention a quantity: boxes in px of the source frame (origin top-left, y down), times in
+monotonic seconds, `size` = (width, height), `shape` = numpy's (height, width, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class LookoutError(Exception):
+    """One line for the user: what failed, on what, what happens next. Ends a command with exit code 2, no traceback."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from one camera."""
+
+    image: Array  # (H, W, 3) uint8 RGB, C-contiguous; nobody writes to it after the camera yields it
+    seq: int  # the camera's own counter, from 0; a gap means frames were lost
+    t: float  # s, monotonic at exposure (at arrival, if the camera cannot tell)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px."""
+        return self.image.shape[1], self.image.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """A camera came or went; told once a change."""
+
+    camera: str
+    online: bool
+    reason: str  # why it went, in words; "" when it came
+
+
+class _Rows:
+    """A struct of arrays: parallel columns of one length, indexed like one array."""
+
+    __slots__ = ()
+    columns: ClassVar[dict[str, tuple[type[np.generic], tuple[int, ...]]]]  # name -> dtype, shape of one row
+
+    def __post_init__(self) -> None:
+        n = len(getattr(self, next(iter(self.columns))))
+        for name, (dtype, row) in self.columns.items():
+            column: Array = getattr(self, name)
+            if column.dtype != dtype or column.shape != (n, *row):
+                expected = ", ".join(["N", *map(str, row)]) + ("" if row else ",")
+                raise ValueError(
+                    f"{name} must be {np.dtype(dtype)} ({expected}) with N = {n}, got {column.dtype} {column.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(getattr(self, next(iter(self.columns))))
+
+    def __getitem__(self, rows: Array | slice) -> Self:
+        """The rows picked by a bool mask (N,), an index array or a slice; never a single int."""
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.columns})
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls(**{name: np.zeros((0, *row), dtype) for name, (dtype, row) in cls.columns.items()})
+
+    @classmethod
+    def concatenate(cls, parts: list[Self]) -> Self:
+        """All rows of all parts, in their order; empty() of no parts."""
+        if not parts:
+            return cls.empty()
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in cls.columns})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections(_Rows):
+    """What a model saw in one frame; one row an object, rows by falling confidence."""
+
+    columns: ClassVar[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
+        "xyxy": (np.float32, (4,)),
+        "confidence": (np.float32, ()),
+        "class_id": (np.int32, ()),
+    }
+
+    xyxy: Array  # (N, 4) float32 px: x_min, y_min, x_max, y_max
+    confidence: Array  # (N,) float32 in 0..1
+    class_id: Array  # (N,) int32, index into the model's labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks(_Rows):
+    """Confirmed tracks of one frame; one row an object."""
+
+    columns: ClassVar[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
+        "track_id": (np.int64, ()),
+        "xyxy": (np.float32, (4,)),
+        "velocity": (np.float32, (2,)),
+        "confidence": (np.float32, ()),
+        "class_id": (np.int32, ()),
+        "age": (np.float32, ()),
+        "missed": (np.float32, ()),
+        "row": (np.int32, ()),
+    }
+
+    track_id: Array  # (N,) int64, from 1, owned by one Tracker, never reused
+    xyxy: Array  # (N, 4) float32 px, filtered
+    velocity: Array  # (N, 2) float32 px/s of the box centre
+    confidence: Array  # (N,) float32 of the last match
+    class_id: Array  # (N,) int32
+    age: Array  # (N,) float32 s since first seen
+    missed: Array  # (N,) float32 s since last matched; 0 = seen in this frame
+    row: Array  # (N,) int32, row in this frame's Detections, -1 if none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """Something that happened, with the numbers that decided it."""
+
+    kind: str  # track_start | track_update | track_end | ...
+    t: float  # s, monotonic, of the frame that caused it
+    seq: int  # Frame.seq of that frame
+    source: str  # what raised it: the camera's name, a zone, an anomaly
+    track_id: int | None
+    detail: Mapping[str, Any]  # JSON-able: measured values and limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Everything known about one frame of one camera; what anomalies and topics receive."""
+
+    camera: str
+    frame: Frame
+    detections: Detections
+    tracks: Tracks
+    events: tuple[Event, ...]
+    times: Mapping[str, float]  # ms per stage of this frame
+    inside: Array = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # (Z, N): track n stands in zone z
