@@ -1,0 +1,140 @@
+"""Runs one camera in a thread of its own, and never gives up on it.
+
+A camera that raises is reopened with a growing pause. One that is silent for `stale_s`, or whose picture has
+not changed by a single grey level for that long though its sensor is noisy, is given up: a read that hangs in
+C cannot be cancelled, so its thread is abandoned and counted, and a new one opened. After three such threads
+`check` raises, the process ends and systemd starts it afresh.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+
+from agent.capture.cameras import CameraError
+from agent.capture.mailbox import Mailbox
+from agent.data import CameraState, Frame
+
+log = logging.getLogger(__name__)
+_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before reopening; the last one for ever
+_MAX_ABANDONED = 3
+_SAMPLE = 8  # px; the picture is compared on every 8th pixel of every 8th row
+
+
+class Supervisor:
+    """Keeps one camera running; `frames` opens it anew each time it is called."""
+
+    def __init__(
+        self,
+        camera: str,
+        frames: Callable[[], Iterator[Frame]],
+        mailbox: Mailbox,
+        *,
+        stale_s: float,
+        live: bool,
+        noisy: bool,
+    ) -> None:
+        self.camera = camera
+        self.abandoned = 0  # threads that hang in a read
+        self._failures = 0  # openings in a row that ended in an error
+        self._frames, self._mailbox = frames, mailbox
+        self._stale_s, self._live, self._noisy = stale_s, live, noisy
+        self._online: bool | None = None
+        self._run = _Run()
+
+    def start(self) -> None:
+        """Open the camera in a new thread."""
+        self._run = _Run()
+        name = f"capture-{self.camera}"
+        threading.Thread(target=self._capture, args=(self._run,), name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask the thread to end after its current frame; does not wait for one that hangs."""
+        self._run.stop.set()
+
+    def check(self, now: float) -> None:
+        """Called by the pipeline between frames: notice silence and a frozen picture.
+
+        Raises CameraError once three threads hang in the camera's driver.
+        """
+        run = self._run
+        if run.done or now - (run.changed if self._noisy else run.alive) <= self._stale_s:
+            return
+        what = "no frame" if now - run.alive > self._stale_s else "the same picture"
+        run.stop.set()
+        self.abandoned += run.thread_hangs(now, self._stale_s)
+        self._tell(False, f"{what} for {self._stale_s:g} s")
+        if self.abandoned >= _MAX_ABANDONED:
+            raise CameraError(
+                f"camera {self.camera}: {self.abandoned} reads hang in its driver; exiting to be restarted"
+            )
+        log.warning("camera %s: %s for %g s; opening it anew", self.camera, what, self._stale_s)
+        self.start()
+
+    def _capture(self, run: _Run) -> None:
+        while not run.stop.is_set():
+            try:
+                self._read(run)
+            except Exception as error:  # a camera's driver may raise anything; none of it may end the thread
+                if run.stop.is_set():
+                    return
+                if not self._live:
+                    run.done = True
+                    self._mailbox.fail(error)
+                    return
+                self._failed(run, error)
+            else:
+                run.done = True
+                if not run.stop.is_set():
+                    self._mailbox.finish(self.camera)
+                return
+
+    def _read(self, run: _Run) -> None:
+        for frame in self._frames():
+            if run.stop.is_set():
+                return
+            run.saw(frame, self._noisy)
+            self._failures = 0
+            self._tell(True, "")
+            self._mailbox.put(self.camera, frame)
+
+    def _failed(self, run: _Run, error: Exception) -> None:
+        pause = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)]
+        self._failures += 1
+        known = isinstance(error, CameraError)
+        text = str(error) if known else f"camera {self.camera}: {type(error).__name__}: {error}"
+        self._tell(False, text)
+        log.warning("%s; opening it again in %g s (attempt %d)", text, pause, self._failures + 1)
+        deadline = time.monotonic() + pause
+        while not run.stop.is_set() and time.monotonic() < deadline:
+            run.alive = run.changed = time.monotonic()  # waiting is not hanging
+            run.stop.wait(min(0.2, pause))
+
+    def _tell(self, online: bool, reason: str) -> None:
+        if online != self._online:
+            self._online = online
+            self._mailbox.tell(CameraState(self.camera, online, reason))
+
+
+class _Run:
+    """One capture thread's signs of life, written by it and read by `check`."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.done = False
+        self.alive = self.changed = time.monotonic()  # s: last frame; last frame that differed from the one before
+        self._picture = 0  # crc32 of the last picture's sample
+
+    def saw(self, frame: Frame, noisy: bool) -> None:
+        self.alive = time.monotonic()
+        if noisy:
+            picture = zlib.crc32(frame.image[::_SAMPLE, ::_SAMPLE, 1].tobytes())
+            if picture != self._picture:
+                self._picture, self.changed = picture, self.alive
+
+    def thread_hangs(self, now: float, stale_s: float) -> bool:
+        """A silent thread sits in a read; one with a frozen picture still comes round and ends by itself."""
+        return now - self.alive > stale_s
