@@ -1,0 +1,1 @@
+"""What is in a frame: letterbox -> backend -> head -> frame pixels."""
