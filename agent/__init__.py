@@ -8,16 +8,18 @@ boxes         pure box geometry: conversions, iou, nms, anchor points
 overlay       boxes drawn on a picture, for people
 plugins       a plugin is a file, chosen by `kind = "..."` = its name
 logs          what the agent says to its operator, on stderr
+areas         zones and lines as drawn in a config
 toml          TOML text -> typed structs; errors that name file, line and key
 config        agent.toml -> frozen structs: every key, its type, its default
 modelfile     the contract inside a .tflite and its checksum; recognises foreign files
 capture       where frames come from: cameras, mailbox, supervisor
 detect        what is in a frame: letterbox, backends, heads, detector
 track         who is who: kalman, tracker
+device        the board itself: health, slower when hot, heartbeat, what is wrong here
 publish       what the world hears: wire, mqtt, topics
 pipeline      the loop; reads like this list
 sim           the desktop simulation: clip, embedded broker, terminal view
-cli           one file a command: run, sim, check, detect, replay
+cli           one file a command: run, sim, check, detect, replay, doctor
 __main__      python -m agent COMMAND
 """
 

@@ -7,17 +7,19 @@ are typed by the plugin's own `Options`.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from agent import plugins, toml
+from agent.areas import Line, Point, Zone
 from agent.toml import ConfigError, Reader
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -34,19 +36,63 @@ def shipped(model: str) -> Path:
     return tree if tree.exists() else Path(sys.prefix) / "share" / "lookout" / "models" / model
 
 
+def state_folder() -> Path:
+    """Where what must survive a restart is kept: systemd's StateDirectory=, else the user's own state folder."""
+    if systemd := os.environ.get("STATE_DIRECTORY"):
+        return Path(systemd.split(":")[0])
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "lookout"
+
+
 class Model(Struct, frozen=True, forbid_unknown_fields=True):
     """[model]: the file that `python -m convert` wrote, or a foreign .tflite."""
 
     file: Path = msgspec.field(default_factory=lambda: shipped(DEFAULT_MODEL))
     labels_file: Path | None = None  # for files of other makers: one label a line
     labels: tuple[str, ...] = ()  # report only these; empty = all the model knows
-    confidence: Fraction | None = None  # None = what the model's card recommends
+    confidence: Fraction | None = None  # from here on an object is believed; None = what the model's card recommends
     backend: str = "tflite"  # a file in agent/detect/backends/
     threads: Annotated[int, Meta(ge=0, le=64)] = 0  # 0 = cores - 1, at most 3
 
 
+class Detect(Struct, frozen=True, forbid_unknown_fields=True):
+    """[detect]: where in a picture the model looks, and how often."""
+
+    mode: Literal["regions", "full"] = "regions"  # crops where something may have changed, or every whole frame
+    invokes_per_second: Positive = 30.0  # at most, for all cameras together
+    invokes_per_frame: Annotated[int, Meta(ge=1, le=16)] = 3  # at most
+    sweep_s: Annotated[float, Meta(ge=1)] = 60.0  # every place is looked at so often, whether anything moves or not
+    motion_threshold: Annotated[float, Meta(ge=1, le=128)] = 10.0  # grey levels of 255 that are more than noise
+
+
 class Tracker(Struct, frozen=True, forbid_unknown_fields=True):
     """[tracker]: when a detection becomes an object, and when an object is gone."""
+
+    high: Fraction | None = None  # a detection from here on may found a track; None = the model's confidence
+    low: Fraction = 0.1  # from here to `high` it may only keep one going
+    confirm: Fraction | None = None  # median score at which a track is believed and told; None = as `high`
+    tentative_s: Seconds = 0.35  # looked for in vain this long, a track not yet believed is dropped
+    missed_s: Seconds = 2.0  # and a believed one ends
+    unseen_s: Seconds = 30.0  # without a detection this long every track ends, looked for or not
+    coast_s: Seconds = 0.0  # a track looked for in vain is still told for so long, where it is expected
+    max_tracks: Annotated[int, Meta(ge=1, le=4096)] = 256
+    alike: tuple[tuple[str, ...], ...] = (  # labels that a detector takes for one another
+        ("car", "truck", "bus", "train"),
+        ("bicycle", "motorcycle"),
+        ("cat", "dog", "horse", "sheep", "cow", "bear"),
+    )
+
+
+class Thermal(Struct, frozen=True, forbid_unknown_fields=True):
+    """[thermal]: when the agent looks less often to keep the board cool."""
+
+    enabled: bool = True
+    slow_c: Annotated[float, Meta(ge=30, le=110)] = 77.0  # °C; from here on slower, step by step
+    cool_c: Annotated[float, Meta(ge=20, le=105)] = 70.0  # °C; down here faster again
+    settle_s: Annotated[float, Meta(ge=1)] = 30.0  # after each step, for it to show in the temperature
+
+    def __post_init__(self) -> None:
+        if self.cool_c >= self.slow_c:
+            raise ValueError(f"cool_c must be below slow_c, {self.cool_c:g} is not below {self.slow_c:g}")
 
 
 class Tls(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +104,15 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True):
     key_file: Path | None = None  # its key, mode 600; None = in cert_file
 
 
+class Outbox(Struct, frozen=True, forbid_unknown_fields=True):
+    """[mqtt.outbox]: where events wait until the broker has them."""
+
+    durability: Literal["disk", "memory"] = "disk"  # memory spares the card and loses what waits in a crash
+    max_rows: Annotated[int, Meta(ge=100, le=1_000_000)] = 50_000
+    max_mb: Annotated[float, Meta(ge=0.1, le=10_000)] = 64.0
+    expiry_s: Annotated[int, Meta(ge=0)] = 604_800  # an event that waited so long is given up; 0 = never
+
+
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     """[mqtt]: where to publish."""
 
@@ -66,8 +121,10 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "lookout"
     username: str | None = None
     password_file: Path | None = None  # its first line; a password never stands in agent.toml
-    keepalive: Annotated[int, Meta(ge=5, le=600)] = 15
+    keepalive: Annotated[int, Meta(ge=5, le=600)] = 15  # s; a dead line is noticed after twice as long
+    retry_s: tuple[Positive, Positive] = (1.0, 30.0)  # first and longest wait between two attempts to connect
     tls: Tls = Tls()
+    outbox: Outbox = Outbox()
     topics: dict[str, Any] = {}  # name -> Options of agent/publish/topics/<name>.py
 
 
@@ -76,8 +133,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     cameras: dict[Id, Any]
     device: Id = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().split(".")[0]) or "lookout"
+    state_dir: Path = msgspec.field(default_factory=state_folder)  # for what must survive a restart
     model: Model = Model()
+    detect: Detect = Detect()
     tracker: Tracker = Tracker()
+    thermal: Thermal = Thermal()
     mqtt: Mqtt = Mqtt()
 
 
@@ -88,6 +148,9 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
     options: Any
     stale_s: Positive = 10.0  # silence after which the camera counts as lost and is reopened
     fps: Annotated[float, Meta(gt=0, le=240)] | None = None  # at most this many frames a second are looked at
+    zones: dict[Id, Zone] = {}  # agent/areas.py says how they and lines are drawn
+    lines: dict[Id, Line] = {}
+    masks: tuple[Annotated[tuple[Point, ...], Meta(min_length=3)], ...] = ()  # polygons in which no movement counts
 
 
 def load(path: Path) -> Config:
@@ -142,11 +205,29 @@ class _Reader(Reader):
             raise self.error(where, "must be a table: [cameras.NAME]")
         if "kind" not in table:
             raise self.error((*where, "kind"), f"is missing; there are: {', '.join(plugins.names('capture/cameras'))}")
-        shared = {k: v for k, v in table.items() if k in ("kind", "stale_s", "fps")}
-        own = {k: v for k, v in table.items() if k not in shared}
-        shared["options"] = self.plugin("capture/cameras", table["kind"], own, where, shared)
+        common = set(Camera.__struct_fields__) - {"options"}
+        shared = {k: v for k, v in table.items() if k in common}
+        own = {k: v for k, v in table.items() if k not in common}
+        shared["options"] = self.plugin("capture/cameras", table["kind"], own, where, common)
+        shared |= self.areas(where, shared)
         camera: Camera = self.struct(Camera, shared, where)
         return camera
+
+    def areas(self, where: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
+        """The zones and lines of a camera, each drawing checked; they share one name space: counts go by name."""
+        areas: dict[str, dict[str, Any]] = {"zones": {}, "lines": {}}
+        for section, kind in (("zones", Zone), ("lines", Line)):
+            if not isinstance(table.get(section, {}), dict):
+                raise self.error((*where, section), f"must be tables: [{'.'.join(where)}.{section}.NAME]")
+            for name, drawn in table.get(section, {}).items():
+                here = (*where, section, name)
+                self.value(Id, name, here)
+                area = areas[section][name] = self.struct(kind, drawn, here)
+                if flaw := area.flaw():
+                    raise self.error((*here, kind.DRAWN), flaw)
+        for name in areas["lines"].keys() & areas["zones"].keys():
+            raise self.error((*where, "lines", name), ": there is a zone of this name already")
+        return areas
 
     def plugin(self, folder: str, kind: Any, table: Any, where: tuple[str, ...], also_known: Iterable[str] = ()) -> Any:
         try:

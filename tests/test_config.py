@@ -14,11 +14,11 @@ ERRORS = [
     ("not TOML", "a = [", "1: not TOML: invalid value"),
     ("a key twice", "a = 1\na = 2", "2: not TOML: cannot overwrite a value"),
     ("cameras is no table", "cameras = 3", "1: cameras has none; add a [cameras.NAME] section with a kind"),
-    ("no kind", "[cameras.a]\n", "1: cameras.a.kind is missing; there are: file, rtsp, synthetic, v4l2"),
+    ("no kind", "[cameras.a]\n", "1: cameras.a.kind is missing; there are: file, picamera, rtsp, synthetic, v4l2"),
     (
         "unknown kind",
         '[cameras.a]\nkind = "fiel"',
-        "2: cameras.a.kind has no 'fiel'; there are: file, rtsp, synthetic, v4l2",
+        "2: cameras.a.kind has no 'fiel'; there are: file, picamera, rtsp, synthetic, v4l2",
     ),
     ("missing key", '[cameras.a]\nkind = "file"', "1: cameras.a.path is missing"),
     (
