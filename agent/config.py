@@ -60,7 +60,7 @@ class Detect(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["regions", "full"] = "regions"  # crops where something may have changed, or every whole frame
     invokes_per_second: Positive = 30.0  # at most, for all cameras together
     invokes_per_frame: Annotated[int, Meta(ge=1, le=16)] = 3  # at most
-    sweep_s: Annotated[float, Meta(ge=1)] = 60.0  # every place is looked at so often, whether anything moves or not
+    sweep_s: Annotated[float, Meta(ge=1)] = 120.0  # every place is looked at so often, whether anything moves or not
     motion_threshold: Annotated[float, Meta(ge=1, le=128)] = 10.0  # grey levels of 255 that are more than noise
 
 

@@ -216,7 +216,8 @@ def open_detector(settings: config.Config, path: Path | None = None) -> Watch:
             raise config.complaint(path, where, f"{label!r} is not a {whose}{hint}")
     # weak detections too: they may not found a track, but they keep one going
     detector = Detector(model, confidence=settings.tracker.low, only=wanted.labels)
-    return Watch(detector, settings.detect, {name: camera.masks for name, camera in settings.cameras.items()})
+    masks = {name: camera.masks for name, camera in settings.cameras.items()}
+    return Watch(detector, settings.detect, masks, certain=_resolved(settings, model.card.confidence).high)
 
 
 def _labels_named(settings: config.Config) -> Iterator[tuple[tuple[str, ...], str]]:
