@@ -15,11 +15,11 @@ modelfile     the contract inside a .tflite and its checksum; recognises foreign
 capture       where frames come from: cameras, mailbox, supervisor
 detect        what is in a frame: letterbox, backends, heads, detector
 track         who is who: kalman, tracker
-device        the board itself: health, slower when hot, heartbeat, what is wrong here
+device        the board itself: health, slower when hot, heartbeat, new models, what is wrong here
 publish       what the world hears: wire, mqtt, topics
 pipeline      the loop; reads like this list
 sim           the desktop simulation: clip, embedded broker, terminal view
-cli           one file a command: run, sim, check, detect, replay, doctor
+cli           one file a command: run, sim, check, detect, replay, doctor, update
 __main__      python -m agent COMMAND
 """
 

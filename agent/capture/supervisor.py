@@ -2,8 +2,9 @@
 
 A camera that raises is reopened with a growing pause. One that is silent for `stale_s`, or whose picture has
 not changed by a single grey level for that long though its sensor is noisy, is given up: a read that hangs in
-C cannot be cancelled, so its thread is abandoned and counted, and a new one opened. After three such threads
-`check` raises, the process ends and systemd starts it afresh.
+C cannot be cancelled, so its thread is abandoned and counted, and a new one opened. Once three such threads hang,
+or one has kept the camera from being opened again for a minute, `check` raises, the process ends and systemd
+starts it afresh.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from agent.data import CameraState, Frame
 
 log = logging.getLogger(__name__)
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before reopening; the last one for ever
+_STEADY_S = 30.0  # a camera that worked for so long starts again with the shortest pause
 _MAX_ABANDONED = 3
+_HELD_S = 60.0  # a thread that hangs may hold the device: it is busy for as long as this process lives
 _SAMPLE = 8  # px; the picture is compared on every 8th pixel of every 8th row
 
 
@@ -38,18 +41,24 @@ class Supervisor:
         noisy: bool,
     ) -> None:
         self.camera = camera
-        self.abandoned = 0  # threads that hang in a read
-        self._failures = 0  # openings in a row that ended in an error
+        self._hanging: list[_Run] = []  # threads that were abandoned in a read
+        self._failures = 0  # openings in a row that soon ended in an error
         self._frames, self._mailbox = frames, mailbox
         self._stale_s, self._live, self._noisy = stale_s, live, noisy
         self._online: bool | None = None
         self._run = _Run()
 
+    @property
+    def abandoned(self) -> int:
+        """Threads that hang in a read; one that comes round after all ends by itself."""
+        self._hanging = [run for run in self._hanging if run.thread.is_alive()]
+        return len(self._hanging)
+
     def start(self) -> None:
         """Open the camera in a new thread."""
-        self._run = _Run()
-        name = f"capture-{self.camera}"
-        threading.Thread(target=self._capture, args=(self._run,), name=name, daemon=True).start()
+        run = self._run = _Run()
+        run.thread = threading.Thread(target=self._capture, args=(run,), name=f"capture-{self.camera}", daemon=True)
+        run.thread.start()
 
     def stop(self) -> None:
         """Ask the thread to end after its current frame; does not wait for one that hangs."""
@@ -58,14 +67,18 @@ class Supervisor:
     def check(self, now: float) -> None:
         """Called by the pipeline between frames: notice silence and a frozen picture.
 
-        Raises CameraError once three threads hang in the camera's driver.
+        Raises CameraError once three threads hang in the camera's driver, or one keeps the camera to itself.
         """
         run = self._run
+        if self._hanging and not self._online and self.abandoned and now - self._hanging[-1].alive > _HELD_S:
+            raise CameraError(f"camera {self.camera}: held by a read that hangs in its driver; exiting to be restarted")
         if run.done or now - (run.changed if self._noisy else run.alive) <= self._stale_s:
             return
-        what = "no frame" if now - run.alive > self._stale_s else "the same picture"
+        silent = now - run.alive > self._stale_s  # one with a frozen picture still comes round and ends by itself
+        what = "no frame" if silent else "the same picture"
         run.stop.set()
-        self.abandoned += run.thread_hangs(now, self._stale_s)
+        if silent:
+            self._hanging.append(run)
         self._tell(False, f"{what} for {self._stale_s:g} s")
         if self.abandoned >= _MAX_ABANDONED:
             raise CameraError(
@@ -93,11 +106,15 @@ class Supervisor:
                 return
 
     def _read(self, run: _Run) -> None:
+        run.opened = time.monotonic()
         for frame in self._frames():
             if run.stop.is_set():
                 return
+            if run.size not in (None, frame.size):
+                log.info("camera %s: its picture is now %dx%d, was %dx%d", self.camera, *frame.size, *run.size)
             run.saw(frame, self._noisy)
-            self._failures = 0
+            if run.alive - run.opened > _STEADY_S:
+                self._failures = 0
             self._tell(True, "")
             self._mailbox.put(self.camera, frame)
 
@@ -122,19 +139,19 @@ class Supervisor:
 class _Run:
     """One capture thread's signs of life, written by it and read by `check`."""
 
+    thread: threading.Thread
+
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.done = False
         self.alive = self.changed = time.monotonic()  # s: last frame; last frame that differed from the one before
+        self.opened = self.alive  # s
+        self.size: tuple[int, int] | None = None  # (width, height) px of the last frame
         self._picture = 0  # crc32 of the last picture's sample
 
     def saw(self, frame: Frame, noisy: bool) -> None:
-        self.alive = time.monotonic()
+        self.alive, self.size = time.monotonic(), frame.size
         if noisy:
             picture = zlib.crc32(frame.image[::_SAMPLE, ::_SAMPLE, 1].tobytes())
             if picture != self._picture:
                 self._picture, self.changed = picture, self.alive
-
-    def thread_hangs(self, now: float, stale_s: float) -> bool:
-        """A silent thread sits in a read; one with a frozen picture still comes round and ends by itself."""
-        return now - self.alive > stale_s

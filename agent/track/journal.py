@@ -15,6 +15,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_alone(self._fd)
             self._size = self._read()
         except OSError as error:
             if self._fd >= 0:
@@ -164,6 +165,16 @@ class Journal:
             os.close(fd)  # the old one, or a new one that failed
         _sync_folder(self.path.parent)
         return len(text)
+
+
+def _lock_alone(fd: int) -> None:
+    """Have the file to ourselves; a child that is just being started holds a closed one for a moment longer."""
+    for _ in range(20):
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+    return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _readable(path: Path) -> dict[Key, int]:

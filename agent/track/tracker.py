@@ -97,9 +97,10 @@ class Tracker:
         gain = likeness + association.bonus(known, spread, found.cxcywh[:, :2])
         class_id = table.class_of(known, np.arange(len(known)))
         same = class_id[:, None] == found.class_id[None]
-        swap = self._kinds.alike(class_id, found.class_id) & (boxes.iou(xyxy, found.xyxy) >= _SAME_PLACE)
-        gain = np.where(same, gain, gain - _OTHER_CLASS)
-        likeness = np.where(same | swap, likeness, 0)
+        if not same.all():
+            swap = self._kinds.alike(class_id, found.class_id) & (boxes.iou(xyxy, found.xyxy) >= _SAME_PLACE)
+            gain = np.where(same, gain, gain - _OTHER_CLASS)
+            likeness = np.where(same | swap, likeness, 0)
         believed = known["state"] == CONFIRMED
         strong = found.confidence >= self._high
         weak = ~strong & (found.confidence >= self._options.low)
@@ -127,12 +128,13 @@ class Tracker:
         """Strong detections that no track took found one each, as long as there is room; the most confident first."""
         new = _rest(len(found), paired)
         new = new[found.confidence[new] >= self._high]
-        if len(new):
-            before = np.concatenate([paired, new])
-            echo = boxes.iou(found.xyxy[new], found.xyxy[before]) > _DOUBLE
-            echo &= self._kinds.alike(found.class_id[new], found.class_id[before])
-            echo[:, len(paired) :] &= np.tri(len(new), k=-1, dtype=np.bool_)  # of two new ones the surer stays
-            new = new[~echo.any(axis=1)]
+        if len(new) == 0:
+            return
+        before = np.concatenate([paired, new])
+        echo = boxes.iou(found.xyxy[new], found.xyxy[before]) > _DOUBLE
+        echo &= self._kinds.alike(found.class_id[new], found.class_id[before])
+        echo[:, len(paired) :] &= np.tri(len(new), k=-1, dtype=np.bool_)  # of two new ones the surer stays
+        new = new[~echo.any(axis=1)]
         free = np.flatnonzero(self._table["state"] == FREE)[: len(new)]
         table.begin(self._table, free, found[new[: len(free)]], self._clock)
 

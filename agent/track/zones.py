@@ -57,8 +57,8 @@ class Zones:
         zone_enter, zone_exit (reason "left", or "lost" where the track ended inside) and line_cross; their source is
         the zone or line, their `count` the number of this label after it, `count_all` that of all labels.
         """
-        if not self._anchors:
-            return np.zeros((0, len(tracks)), np.bool_), []
+        if not self._anchors or len(tracks) + len(ended) == 0:
+            return np.zeros((len(self._polygons.names), len(tracks)), np.bool_), []
         if labels is not self._labels:
             self._labels, self._allowed = labels, _allowed(self._wanted, labels)
         scale = np.array(frame_size, np.float64) / GRID  # px a cell

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from agent import plugins
 from agent.capture.cameras import CameraError, file, rtsp, synthetic, v4l2
+from tests.fakes.webcam import Webcam
 
 KINDS = plugins.names("capture/cameras")
 
@@ -29,9 +31,17 @@ def clip(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def options(clip: Path) -> dict[str, Any]:
+def webcam() -> Iterator[Webcam]:
+    webcam = Webcam()
+    yield webcam
+    webcam.close()
+
+
+@pytest.fixture
+def options(clip: Path, webcam: Webcam) -> dict[str, Any]:
     """Options for each kind that this machine can open."""
     known: dict[str, Any] = {
+        "rtsp": rtsp.Options(url=webcam.url),
         "file": file.Options(clip, pace="max"),
         "synthetic": synthetic.Options(size=(320, 192), rate=50, pace="max"),
     }

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import paho.mqtt.client as paho
 import pytest
@@ -41,6 +42,15 @@ def until(condition: Callable[[], object], what: str, timeout: float = PATIENCE_
         time.sleep(0.01)
 
 
+class Stoppable(Protocol):
+    """A process that a test has started."""
+
+    def kill(self) -> None: ...
+
+
+RUNNING: set[Stoppable] = set()  # what a failing test leaves behind, a fixture ends
+
+
 class Broker:
     """One mosquitto; lines of `extra` go into its config. It keeps its store across kills if `durable`."""
 
@@ -50,9 +60,9 @@ class Broker:
         lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true"] if "listener" not in extra else []
         if os.geteuid() == 0 and "user " not in extra:
             lines.append("user root")  # else it becomes "mosquitto", which may not write into `folder`
-        if durable:  # the only setting with which mosquitto loses nothing it has acknowledged
+        if durable:  # what mosquitto needs to keep, but for an instant, what it has acknowledged
             lines += ["persistence true", f"persistence_location {folder}/", "autosave_on_changes true"]
-            lines += ["autosave_interval 1", "max_queued_messages 0"]
+            lines += ["autosave_interval 1", "max_queued_messages 0", "max_inflight_messages 0"]
         self._config = folder / "mosquitto.conf"
         self._config.write_text("\n".join([*lines, extra.format(port=self.port), ""]))
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,6 +71,7 @@ class Broker:
         """Returns when it listens."""
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([program(), "-c", str(self._config)], stdout=log, stderr=log)
+        RUNNING.add(self)
         until(self._listens, "mosquitto to listen")
         return self
 
@@ -76,6 +87,7 @@ class Broker:
             self._process.send_signal(number)
             self._process.wait()
             self._process = None
+        RUNNING.discard(self)
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)

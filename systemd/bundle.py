@@ -1,0 +1,112 @@
+"""Everything a device needs, in one folder: the agent's wheel, the wheels it depends on, a lock with their hashes.
+
+    python systemd/bundle.py OUT --python 3.13 --machine aarch64 --glibc 2.41
+
+Made on the workstation for the device's Python, processor and C library, so that the device needs no internet and
+compiles nothing. Versions are those of requirements.lock; its markers are evaluated for the device, not for here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from pip._vendor.packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+OLDEST_GLIBC = 17  # manylinux_2_17, the oldest that wheels are built for
+NOT_BUILT = (".*", "build", "*.egg-info", "tests", "__pycache__")
+# What Pi OS bookworm's picamera2 comes with is compiled for NumPy 1, and does not load beside NumPy 2. All others do
+# with NumPy 1.26, OpenCV's own word (numpy>=2) notwithstanding.
+NUMPY_OF_THE_SYSTEM = {"3.11": "numpy==1.26.4"}
+INSTALLED = ("lookout.service", "60-lookout.rules", "agent.toml", "install.sh")
+
+
+def main() -> None:
+    """Fill the folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--python", required=True, help="the device's, as 3.13")
+    parser.add_argument("--machine", required=True, help="the device's, as `uname -m` says")
+    parser.add_argument("--glibc", required=True, help="the device's, as 2.41")
+    args = parser.parse_args()
+    wheels = args.out / "wheels"
+    shutil.rmtree(args.out, ignore_errors=True)
+    wheels.mkdir(parents=True)
+    wanted = requirements(environment(args.python, args.machine))
+    constraints = args.out / "constraints.txt"
+    constraints.write_text("\n".join(pins(environment(args.python, args.machine))) + "\n")
+    target = [f"--platform={tag}" for tag in platforms(args.machine, args.glibc)]
+    target += ["--only-binary=:all:", "--implementation=cp", f"--python-version={args.python}", f"--dest={wheels}"]
+    pip("download", *target, "--constraint", str(constraints), *wanted)
+    if older := NUMPY_OF_THE_SYSTEM.get(args.python):
+        for wheel in wheels.glob("numpy-*"):
+            wheel.unlink()
+        pip("download", *target, "--no-deps", older)
+    (args.out / "requirements.lock").write_text("".join(map(locked, sorted(wheels.glob("*.whl")))))
+    with tempfile.TemporaryDirectory() as clean:  # setuptools would pack what an older build/ left behind
+        tree = Path(clean) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_BUILT))
+        pip("wheel", "--no-deps", "--wheel-dir", str(args.out), str(tree))
+    for name in INSTALLED:
+        shutil.copy2(ROOT / "systemd" / name, args.out / name)
+
+
+def environment(python: str, machine: str) -> dict[str, str]:
+    """What markers are evaluated with: the device's values."""
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_machine": machine,
+        "sys_platform": "linux",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
+
+
+def requirements(target: dict[str, str]) -> list[str]:
+    """What the agent itself depends on."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [bare(r) for r in map(Requirement, project["dependencies"]) if not r.marker or r.marker.evaluate(target)]
+
+
+def pins(target: dict[str, str]) -> list[str]:
+    """The lock's lines that hold for the device, without their markers."""
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return [bare(r) for r in found if not r.marker or r.marker.evaluate(target)]
+
+
+def bare(requirement: Requirement) -> str:
+    """Without the marker, which holds or it would not be here."""
+    requirement.marker = None
+    return str(requirement)
+
+
+def platforms(machine: str, glibc: str) -> list[str]:
+    """Tags of wheels that run there, newest first."""
+    newest = int(glibc.split(".")[1])
+    return [f"manylinux_2_{n}_{machine}" for n in range(newest, OLDEST_GLIBC - 1, -1)] + [f"manylinux2014_{machine}"]
+
+
+def locked(wheel: Path) -> str:
+    """Its line of a lock that pip checks."""
+    name, version = wheel.name.split("-")[:2]
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def pip(*arguments: str) -> None:
+    """Run it. Raises SystemExit, which ends the deploy before anything was sent."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    if subprocess.run(command, check=False).returncode:  # noqa: S603
+        raise SystemExit(f"lookout: {' '.join(command[2:6])} ... failed; the lines above say why")
+
+
+if __name__ == "__main__":
+    main()

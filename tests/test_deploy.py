@@ -1,0 +1,149 @@
+"""`make deploy`: what is chosen for a device, and what is said where it cannot go. (All of it: `make test-system`.)"""
+
+import getpass
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.fakes.mosquitto import free_port, until
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "systemd" / "deploy.sh"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bundle", ROOT / "systemd" / "bundle.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"this environment has no pip: {error}")
+    return module
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real sshd on loopback that lets this user in; the command that gets there."""
+    sshd = shutil.which("sshd", path=os.environ["PATH"] + os.pathsep + "/usr/sbin")
+    if not (sshd and shutil.which("ssh")):
+        pytest.skip("openssh-server or openssh-client is not installed")
+    folder, port = tmp_path_factory.mktemp("ssh"), free_port()
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    (folder / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nStrictModes no\nUsePAM no\n"
+        f"AuthorizedKeysFile {folder}/user.pub\nPasswordAuthentication no\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    server = subprocess.Popen([sshd, "-D", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
+    command = f"ssh -p {port} -i {folder}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    command += " -o LogLevel=ERROR -o BatchMode=yes"
+    try:
+        until(lambda: _runs([*command.split(), f"{getpass.getuser()}@127.0.0.1", "true"]), "sshd to let us in")
+        yield command
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _runs(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
+
+
+def deploy(verb: str = "install", **environ: str) -> tuple[int, str]:
+    known = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    command = ["sh", str(SCRIPT), verb]
+    done = subprocess.run(command, env=known | environ, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr.strip()
+
+
+def test_it_asks_whom_to() -> None:
+    assert deploy() == (2, "lookout: whom to? make deploy PI=user@host [MODEL=my.tflite] [CONFIG=agent.toml]")
+
+
+def test_files_that_are_not_there_are_told_before_anything_else() -> None:
+    assert deploy(PI="pi@nowhere", CONFIG="no.toml") == (2, "lookout: CONFIG=no.toml: no such file")
+    assert deploy(PI="pi@nowhere", MODEL="no.tflite") == (2, "lookout: MODEL=no.tflite: no such file")
+
+
+def test_a_device_that_is_not_there() -> None:
+    code, told = deploy(PI="pi@127.0.0.1", SSH=f"ssh -p {free_port()}")
+
+    if not shutil.which("ssh"):
+        pytest.skip("openssh-client is not installed")
+    assert code == 2
+    assert told.endswith("lookout: pi@127.0.0.1: cannot be reached by ssh")
+
+
+def test_a_machine_without_systemd_is_left_alone(ssh: str) -> None:
+    if Path("/run/systemd/system").exists():
+        pytest.skip("this machine runs systemd")
+    me = f"{getpass.getuser()}@127.0.0.1"
+
+    assert deploy(PI=me, SSH=ssh) == (2, f"lookout: {me} does not run systemd")
+    assert deploy("undeploy", PI=me, SSH=ssh) == (2, f"lookout: {me} does not run systemd")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ("armv7l 3.11 2.36 venv systemd root rsync 9000", "is a 32-bit system (armv7l)"),
+        ("riscv64 3.13 2.41 venv systemd root rsync 9000", "is a riscv64, for which there are no wheels"),
+        ("aarch64 3.9 2.31 venv systemd root rsync 9000", "has Python 3.9, 3.11 is needed"),
+        ("aarch64 none 2.36 venv systemd root rsync 9000", "has no python3"),
+        ("aarch64 3.11 2.36 no-venv systemd sudo rsync 9000", "has no python3-venv: ssh pi@host sudo -n apt install"),
+        ("aarch64 3.11 2.36 venv systemd nobody rsync 9000", "may not sudo without a password"),
+        ("aarch64 3.11 2.36 venv systemd sudo tar 300", "has 300 MB free in /opt, 700 are needed"),
+    ],
+)
+def test_a_device_that_it_cannot_run_on_is_told_in_one_line(tmp_path: Path, facts: str, words: str) -> None:
+    fake = tmp_path / "ssh"
+    fake.write_text(f"#!/bin/sh\necho {facts}\n")
+    fake.chmod(0o755)
+    code, told = deploy(PI="pi@host", SSH=str(fake))
+
+    assert code == 2
+    assert words in told
+    assert len(told.splitlines()) == 1
+
+
+def test_versions_are_those_of_the_lock_for_the_device(bundle: ModuleType) -> None:
+    bookworm, trixie = bundle.environment("3.11", "aarch64"), bundle.environment("3.13", "aarch64")
+    old, new = (dict(line.split("==") for line in bundle.pins(target)) for target in (bookworm, trixie))
+
+    assert old["numpy"] != new["numpy"]
+    assert "tensorflow" in new  # the lock's line for processors that are not x86
+    assert {r.split(">")[0] for r in bundle.requirements(trixie)} >= {"numpy", "ai-edge-litert", "paho-mqtt"}
+    assert not any("litert" in r for r in bundle.requirements(bundle.environment("3.11", "armv7l")))
+
+
+def test_wheels_for_a_newer_glibc_are_not_taken(bundle: ModuleType) -> None:
+    tags = bundle.platforms("aarch64", "2.36")
+
+    assert tags[0] == "manylinux_2_36_aarch64"
+    assert "manylinux_2_37_aarch64" not in tags
+    assert tags[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+
+
+def test_every_wheel_is_locked_by_its_bytes(bundle: ModuleType, tmp_path: Path) -> None:
+    wheel = tmp_path / "paho_mqtt-2.2.0-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
+    line = bundle.locked(wheel)
+    assert line.startswith("paho_mqtt==2.2.0 --hash=sha256:")
+    wheel.write_bytes(b"another")
+    assert bundle.locked(wheel) != line
+
+
+@pytest.mark.parametrize("script", ["deploy.sh", "install.sh"])
+def test_the_scripts_are_posix_shell(script: str) -> None:
+    subprocess.run(["sh", "-n", str(ROOT / "systemd" / script)], check=True)
