@@ -114,7 +114,7 @@ class Tracks(_Rows):
     confidence: Array  # (N,) float32 of the last match
     class_id: Array  # (N,) int32
     age: Array  # (N,) float32 s since first seen
-    missed: Array  # (N,) float32 s since last matched; 0 = seen in this frame
+    missed: Array  # (N,) float32 s looked for in vain; 0 with row -1: this frame did not look there
     row: Array  # (N,) int32, row in this frame's Detections, -1 if none
 
 

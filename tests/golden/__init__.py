@@ -8,8 +8,18 @@ from agent.__main__ import main
 
 FOLDER = Path(__file__).parent
 CONFIGS = {
-    "street": '[model]\nlabels = ["person"]\n[cameras.street]\nkind = "file"\npath = "{clip}"\n',
-    "street-5fps": '[model]\nlabels = ["person"]\n[cameras.street]\nkind = "file"\npath = "{clip}"\nfps = 5\n',
+    "street": """
+[model]
+labels = ["person"]
+[cameras.street]
+kind = "file"
+path = "{clip}"
+fps = 5
+[cameras.street.zones.lawn]
+polygon = [[0.3, 0.3], [0.9, 0.3], [0.9, 0.9], [0.3, 0.9]]
+[cameras.street.lines.path]
+points = [[0.5, 0.1], [0.5, 0.9]]
+""",
 }
 
 
