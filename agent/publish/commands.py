@@ -1,0 +1,71 @@
+"""What may be asked of the agent, in which words, and how often. No command names a file, a program or a URL."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent.data import LookoutError
+
+MAX_BYTES = 16_384
+BURST, PER_S = 10, 1.0  # commands at once, and in the long run
+_NAME = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class CommandError(LookoutError):
+    """A command that is not carried out, and why."""
+
+
+class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """command/snapshot: a JPEG of the latest frame on <camera>/snapshot."""
+
+    camera: _NAME
+
+
+class Set(Struct, frozen=True, forbid_unknown_fields=True):
+    """command/set: what is not named stays as it is; null is what the config says."""
+
+    camera: _NAME
+    detection: bool | msgspec.UnsetType | None = msgspec.UNSET
+    confidence: Annotated[float, Meta(ge=0.01, le=1)] | msgspec.UnsetType | None = msgspec.UNSET
+    fps: Annotated[float, Meta(ge=0.1, le=240)] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ResetCounts(Struct, frozen=True, forbid_unknown_fields=True):
+    """command/reset_counts: the counts of a zone or line go back to 0, on one camera or on all."""
+
+    name: _NAME
+    camera: _NAME | None = None
+
+
+VERBS: dict[str, type[Struct]] = {"reset_counts": ResetCounts, "set": Set, "snapshot": Snapshot}
+
+
+def parse(verb: str, payload: bytes) -> Any:
+    """The typed arguments. Raises CommandError for anything that is not exactly what the verb takes."""
+    if verb not in VERBS:
+        raise CommandError(f"unknown; there are: {', '.join(VERBS)}")
+    if len(payload) > MAX_BYTES:
+        raise CommandError(f"larger than {MAX_BYTES} bytes")
+    try:
+        return msgspec.json.decode(payload or b"{}", type=VERBS[verb])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise CommandError(str(error)) from error
+
+
+class Limiter:
+    """A bucket of BURST tokens that refills with PER_S."""
+
+    def __init__(self) -> None:
+        self._tokens, self._t = float(BURST), float("-inf")
+
+    def allows(self, now: float) -> bool:
+        """Whether one more may pass at `now` (s, monotonic)."""
+        self._tokens = min(float(BURST), self._tokens + (now - self._t) * PER_S)
+        self._t = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,0 +1,117 @@
+"""Every JSON payload as a typed struct; docs/mqtt/*.schema.json are made from these.
+
+Every payload says its `schema`; a change that an old reader would misread raises the number in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Box = Annotated[tuple[Unit, Unit, Unit, Unit], Meta(description="x_min, y_min, x_max, y_max in 0..1 of the frame")]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, RFC 3339")]
+ClockTrusted = Annotated[bool, Meta(description="false until the machine's clock is synchronised: `time` may be wrong")]
+
+
+class Model(Struct, frozen=True):
+    """The model that saw it."""
+
+    name: str
+    sha256: str  # of the flatbuffer
+
+
+class Track(Struct, frozen=True):
+    """One object that is followed."""
+
+    id: int  # from 1, never reused while the agent runs
+    label: str
+    confidence: Unit
+    box: Box
+    age: Annotated[float, Meta(ge=0, description="s since first seen")]
+    velocity: Annotated[
+        tuple[float, float], Meta(description="of the box centre: frame widths per s, frame heights per s; y is down")
+    ]
+    zones: tuple[str, ...]
+
+
+class Detections(Struct, frozen=True, kw_only=True):
+    """`<camera>/detections`: what is in one frame."""
+
+    schema: Literal["lookout/detections/1"] = "lookout/detections/1"
+    device: str
+    camera: str
+    time: Time  # when the frame was exposed
+    clock_trusted: ClockTrusted
+    seq: Annotated[int, Meta(ge=0, description="the camera's own frame counter")]
+    age_ms: Annotated[float, Meta(ge=0, description="from exposure to this message")]
+    size: Annotated[tuple[int, int], Meta(description="width, height of the frame, px")]
+    model: Model
+    fps: Annotated[float, Meta(ge=0, description="frames of this camera that are looked at, per s")]
+    times_ms: Annotated[dict[str, float], Meta(description="ms per stage of this frame")]
+    tracks: tuple[Track, ...]
+
+
+class EventMessage(Struct, frozen=True, kw_only=True):
+    """`<camera>/events`: something happened. Delivered at least once: drop those whose `id` you know."""
+
+    schema: Literal["lookout/event/1"] = "lookout/event/1"
+    device: str
+    id: Annotated[str, Meta(description="UUIDv7, made once: the same in every delivery")]
+    seq: Annotated[int, Meta(ge=1, description="per device, rising by 1 over all events and anomalies")]
+    boot_id: Annotated[str, Meta(description="one run of the agent")]
+    kind: str
+    time: Time  # of the frame that caused it
+    clock_trusted: ClockTrusted
+    camera: str | None  # None: the device itself
+    source: str
+    track: int | None
+    label: str | None
+    detail: Annotated[dict[str, Any], Meta(description="the numbers that decided: values and limits")]
+
+
+class HealthMessage(Struct, frozen=True, kw_only=True):
+    """`health`: states in words, then numbers; null is what the board does not tell."""
+
+    schema: Literal["lookout/health/1"] = "lookout/health/1"
+    device: str
+    time: Time
+    clock_trusted: ClockTrusted
+    cameras: Annotated[dict[str, str], Meta(description='camera -> "online" or "offline"')]
+    runs_on: Annotated[str, Meta(description="what computes")]
+    outbox: Annotated[str, Meta(description='"ok", or why events are not safe on the disk just now')]
+    clock: Annotated[str, Meta(description='"synchronised" or "not synchronised"')]
+    throttling: tuple[str, ...] | None
+    thermal_level: int
+    fps: float
+    dropped_frames: int
+    stage_ms: dict[str, float]
+    soc_c: float | None
+    cpu: float | None
+    memory: float | None
+    rss_mb: float | None
+    uptime_s: float | None
+    events_waiting: int
+    events_given_up: int
+    messages_dropped: int
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """`command/<verb>/result`: what became of a command."""
+
+    schema: Literal["lookout/result/1"] = "lookout/result/1"
+    device: str
+    time: Time
+    clock_trusted: ClockTrusted
+    verb: str
+    ok: bool
+    reason: Annotated[str, Meta(description="why not; empty if it was done")]
+
+
+PAYLOADS: dict[str, type[Struct]] = {  # name of the schema's file -> payload
+    "detections": Detections,
+    "event": EventMessage,
+    "health": HealthMessage,
+    "result": Result,
+}

@@ -1,0 +1,161 @@
+"""The facade that the pipeline holds: it puts what it is told into a queue, and never waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from agent import config, plugins
+from agent.data import CameraState, Scene
+from agent.device.health import Health
+from agent.publish import Counters, Scope, Stats, Topic, payloads, wire
+from agent.publish.clock import Clock
+from agent.publish.mqtt import Connection
+from agent.publish.outbox import Outbox
+from agent.publish.session import Outgoing
+from agent.publish.switches import Switches, Wanted
+from agent.publish.writer import Item, Stop, Writer
+
+ALWAYS = ("status", "detections", "events", "counts", "health")  # on unless their section says enabled = false
+_COMMAND = "command"
+_SCENES = 16  # scenes that wait for the writer before those without events are dropped
+_HUNG = 20_000  # scenes with events that wait while a disk hangs, before they are dropped too
+
+
+class Card(Protocol):
+    """What a model says of itself."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Name of each class."""
+
+
+class Model(Protocol):
+    """What the messages tell of the model; the detector's Model is one."""
+
+    name: str
+    sha256: str
+
+    @property
+    def card(self) -> Card:
+        """Its card."""
+
+
+class Publisher:
+    """Sink of the pipeline; nothing in it but close() waits. A `with` starts and closes it."""
+
+    def __init__(
+        self, settings: config.Config, model: Model, *, clock: Clock | None = None, counters: Counters | None = None,
+        obeys: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """`obeys` {"set"}: the caller does what `wanted` says; without it such commands are refused."""
+        if _COMMAND in settings.cameras:
+            raise config.complaint(None, ("cameras", _COMMAND), "the name is taken: commands arrive on this topic")
+        options, device, clock = settings.mqtt, settings.device, clock or Clock()
+        sender = wire.Sender(device, model.card.labels, payloads.Model(model.name, model.sha256), clock)
+        cameras, stats = tuple(settings.cameras), Stats()
+        commands = options.topics.get(_COMMAND)
+        obeys = obeys if commands and commands.enabled else ()
+        self._switches = Switches(cameras, settings.state_dir if obeys else None)
+        scope = Scope(
+            *(f"{options.prefix}/{device}", sender, cameras, _zones(settings), counters, self._switches, obeys),
+            stats=lambda: stats,
+        )
+        topics = _topics(options.topics, scope)
+        self._dropped = self._scenes = 0
+        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._connection = Connection(
+            options,
+            f"{options.prefix}-{device}".replace("/", "-"),
+            Outgoing(scope.topic("status"), b"offline", qos=1, retain=True),
+            [topic for each in topics.values() for topic in each.subscriptions],
+            self._inbox.put,
+        )
+        outbox = Outbox(options.outbox, outbox_path(settings), clock)
+        self._writer = Writer(scope, topics, outbox, self._connection, self._inbox)
+        self._thread = threading.Thread(target=self._writer.run, name="publisher", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to connect and to publish; returns at once, whether or not a broker is there."""
+        self._connection.start()
+        self._thread.start()
+
+    def on_scene(self, scene: Scene) -> None:
+        """A frame was looked at. When this cannot be told fast enough, scenes without events are dropped."""
+        waiting = self._scenes - self._writer.scenes_done
+        if waiting >= _SCENES:
+            if not scene.events or waiting >= _HUNG:
+                self._dropped += 1
+                return
+            scene = _without_picture(scene)
+        self._scenes += 1
+        self._inbox.put(scene)
+
+    def on_camera(self, state: CameraState) -> None:
+        """A camera came or went."""
+        self._inbox.put(state)
+
+    def camera_status(self, camera: str, online: bool) -> None:
+        """The same in two words."""
+        self.on_camera(CameraState(camera, online, ""))
+
+    def on_health(self, health: Health) -> None:
+        """The board was looked at."""
+        self._inbox.put(health)
+
+    def wanted(self, camera: str) -> Wanted:
+        """What was asked of this camera from outside; costs nothing to ask before each frame."""
+        return self._switches[camera]
+
+    def stats(self) -> Stats:
+        """A copy of the counters."""
+        return replace(self._writer.stats, dropped=self._writer.stats.dropped + self._dropped)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what waits if the broker takes it in time, then a clean "offline". Ends both threads."""
+        deadline = time.monotonic() + timeout
+        if self._thread.ident:
+            self._inbox.put(Stop(deadline))
+            self._thread.join(timeout + 1.0)
+        self._connection.close(max(0.5, deadline - time.monotonic()), clean=self._writer.said_goodbye)
+
+
+def outbox_path(settings: config.Config) -> Path | None:
+    """Where events wait on the disk; None for durability = "memory"."""
+    return settings.state_dir / "outbox.db" if settings.mqtt.outbox.durability == "disk" else None
+
+
+def _zones(settings: config.Config) -> dict[str, tuple[str, ...]]:
+    """Camera -> its zones in the order of the config, which is that of the rows of Scene.inside."""
+    return {name: tuple(getattr(camera, "zones", ())) for name, camera in settings.cameras.items()}
+
+
+def _topics(sections: Mapping[str, Any], scope: Scope) -> dict[str, Topic]:
+    """The topics that are on, in the order of their names."""
+    made: dict[str, Topic] = {}
+    for name in sorted({*ALWAYS, *sections}):
+        module = plugins.get("publish/topics", name)
+        options = sections.get(name) or module.Options()
+        if options.enabled:
+            made[name] = module.create(options, scope)
+    return made
+
+
+def _without_picture(scene: Scene) -> Scene:
+    """Black, but of the same size, and without memory of its own: many of these may wait."""
+    image = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), scene.frame.image.shape)
+    return replace(scene, frame=replace(scene.frame, image=image))

@@ -1,0 +1,1 @@
+"""One MQTT-facing feature a file; the contract stands in agent/publish/__init__.py."""
