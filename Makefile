@@ -11,7 +11,7 @@ ARCHIVE := .cache/models/$(SOURCE)-1.0.6.tgz
 
 .DEFAULT_GOAL := help
 export PI CONFIG MODEL SSH
-.PHONY: help sim test check models golden lock clean system-test-tools deploy rollback undeploy test-system arm64
+.PHONY: help sim test check models bench faults golden lock clean system-test-tools deploy rollback undeploy test-system arm64
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ check: $(VENV)/.test  ## ruff and mypy --strict
 
 models: $(VENV)/.models $(ARCHIVE)  ## rebuild the shipped model from its source: the same bytes
 	@$(BIN)/python -m convert build models/ssdlite_mobilenet_v2_coco.recipe.toml --source $(ARCHIVE)
+
+bench: $(VENV)/.test system-test-tools  ## time the pipeline beside hand-written loops, and the outbox beside paho alone
+	@$(BIN)/python -m tests.bench && $(BIN)/python -m tests.bench.outbox
+
+faults: $(VENV)/.test system-test-tools  ## hundreds of kills, frozen brokers, full disks: half an hour
+	@LOOKOUT_FAULTS=full $(BIN)/python -m pytest tests/faults
 
 golden: $(VENV)/.test  ## rewrite tests/golden from what the replay says now; review the diff
 	@$(BIN)/python -m tests.golden
