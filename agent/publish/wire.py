@@ -134,7 +134,7 @@ def result(verb: str, refusal: str, sender: Sender) -> Result:
 
 
 def detail(measured: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """An event's numbers for the wire: floats rounded; `xyxy` and `first_xyxy` (px) as boxes and `path`, all in 0..1."""
+    """An event's numbers for the wire: floats rounded; `xyxy`, `first_xyxy` (px) as boxes and `path`, in 0..1."""
     told: dict[str, Any] = {}
     for name, value in measured.items():
         if name.endswith("xyxy"):
