@@ -56,6 +56,7 @@ def still(image: Any, count: int) -> list[Any]:
 def ours(mode: str, port: int, folder: Path, threads: int) -> Callable[[Any], Any]:
     """The agent's own pipeline, fed frame by frame at 10 fps of clip time."""
     settings = config.Config(
+        device=f"bench-{folder.name}-{mode}",  # two of one name would throw each other off the broker
         cameras={"bench": config.camera("synthetic")},
         model=config.Model(file=MODEL, threads=threads),
         detect=config.Detect(mode=mode),  # type: ignore[arg-type]
