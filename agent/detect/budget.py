@@ -28,7 +28,7 @@ class Budget:
         income = self._per_second / (len(self._paid) + begins)
         earned = _SAVED_S * income if begins else income * max(0.0, t - self._paid[camera])
         saved = self._saved.get(camera, 0.0) + earned
-        most = max(1.0, _SAVED_S * income)
+        most = max(1.0, _SAVED_S * income, earned)  # frames rarer than one a second lose nothing of it
         self._pot = min(max(1.0, _SAVED_S * self._per_second), self._pot + max(0.0, saved - most))
         self._saved[camera], self._paid[camera] = min(saved, most), t
         return min(self._per_frame, int(self._saved[camera] + self._pot + 1e-6))
