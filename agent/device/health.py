@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ THROTTLING = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "sof
 _SINCE_BOOT = 16
 _SOC_ZONES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "soc_thermal", "x86_pkg_temp")
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_REFUSED = -1  # adjtimex(2): by seccomp or a missing capability
+_TIMEDATED = ("org.freedesktop.timedate1", "/org/freedesktop/timedate1", "org.freedesktop.timedate1", "NTPSynchronized")
 
 
 class Health(Struct, frozen=True):
@@ -112,19 +115,35 @@ def words(bits: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return now, before
 
 
-def clock_synchronised(run: Path = Path("/run"), ask_kernel: Callable[[], int] | None = None) -> bool:
-    """Whether something keeps the wall clock right: timesyncd's own mark, else the kernel's word (any NTP client)."""
+def clock_synchronised(
+    run: Path = Path("/run"),
+    ask_kernel: Callable[[], int] | None = None,
+    ask_timedated: Callable[[], bool] | None = None,
+) -> bool:
+    """Whether something keeps the wall clock right: timesyncd's own mark, else the kernel's word (any NTP client).
+
+    The unit's ProtectClock=yes forbids even asking the kernel; systemd-timedated may, and tells whoever asks it.
+    """
     if (run / "systemd" / "timesync" / "synchronized").exists():
         return True
     try:
-        return (ask_kernel or _adjtimex)() not in (_TIME_ERROR, -1)
+        answer = (ask_kernel or _adjtimex)()
     except (OSError, AttributeError):  # not Linux
         return False
+    return (ask_timedated or _timedated)() if answer == _REFUSED else answer != _TIME_ERROR
 
 
 def _adjtimex() -> int:
     timex = ctypes.create_string_buffer(512)  # struct timex of ~208 bytes; modes = 0: only ask
     return int(ctypes.CDLL(None).adjtimex(timex))
+
+
+def _timedated() -> bool:
+    try:
+        asked = ("busctl", "--system", "get-property", *_TIMEDATED)
+        return subprocess.run(asked, capture_output=True, timeout=2, check=False).stdout.strip() == b"b true"
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _read(path: Path) -> str:

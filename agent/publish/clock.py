@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from agent.device.health import clock_synchronised
 
-_ASKED_EVERY_S = 10.0
+_ASKED_EVERY_S = {False: 10.0, True: 60.0}  # while the clock is not right, while it is
 
 
 class Clock:
@@ -28,7 +28,7 @@ class Clock:
     def trusted(self) -> bool:
         """Whether something (NTP, GPS) keeps the wall clock right: a board without a clock chip boots in the past."""
         now = time.monotonic()
-        if now - self._asked >= _ASKED_EVERY_S:
+        if now - self._asked >= _ASKED_EVERY_S[self._trusted]:
             self._asked, self._trusted = now, clock_synchronised()
         return self._trusted
 

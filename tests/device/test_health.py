@@ -81,11 +81,16 @@ def test_a_zone_that_cannot_be_read_now_is_left_out(pi: Path, board: Board) -> N
 def test_the_clock_is_trusted_by_timesyncd_or_the_kernel(pi: Path) -> None:
     run = pi / "run"
     assert not clock_synchronised(run, lambda: 5)
-    assert not clock_synchronised(run, lambda: -1)
     assert clock_synchronised(run, lambda: 0)
     (run / "systemd" / "timesync").mkdir(parents=True)
     (run / "systemd" / "timesync" / "synchronized").touch()
     assert clock_synchronised(run, lambda: 5)
+
+
+def test_where_the_kernel_may_not_be_asked_timedated_is(pi: Path) -> None:
+    assert clock_synchronised(pi / "run", lambda: -1, lambda: True)
+    assert not clock_synchronised(pi / "run", lambda: -1, lambda: False)
+    assert not clock_synchronised(pi / "run", lambda: 5, lambda: True)  # the kernel's word is enough
 
 
 def test_this_machine_answers_and_the_answer_is_json() -> None:
