@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+RELEASE ?= trixie
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
 PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
@@ -11,7 +12,7 @@ ARCHIVE := .cache/models/$(SOURCE)-1.0.6.tgz
 
 .DEFAULT_GOAL := help
 export PI CONFIG MODEL SSH
-.PHONY: help sim test check models bench faults golden lock clean system-test-tools deploy rollback undeploy test-system arm64
+.PHONY: help sim test check models bench faults golden lock clean system-test-tools deploy rollback undeploy deb test-system arm64
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +51,10 @@ rollback:  ## on a Pi, back to the release before: PI=user@host
 undeploy:  ## off a Pi, but for its config and state: PI=user@host
 	@systemd/deploy.sh undeploy
 
-test-system: | $(BIN)/pip  ## as root: real picamera2, systemd, sshd and deploys in a container; ARGS="camera" or "deploy"
+deb: | $(BIN)/pip  ## build/lookout_*.deb for a Pi without internet: RELEASE=bookworm or trixie
+	@$(BIN)/python systemd/deb.py build --release $(RELEASE)
+
+test-system: | $(BIN)/pip  ## as root: real picamera2, systemd, sshd, deploys, the .deb in a container; ARGS="camera", "deploy", "deb"
 	@PYTHON=$(BIN)/python tests/system/run.sh $(ARGS)
 
 arm64: | $(BIN)/pip  ## as root: the wheels of a Pi under qemu, outputs bit by bit; ARGS="bookworm" or "trixie"

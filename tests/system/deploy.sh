@@ -22,7 +22,7 @@ show StatusText
 inside test -d /var/lib/private/lookout || wrong "no state directory"
 inside systemd-analyze verify --man=no /etc/systemd/system/lookout.service || wrong "verify"
 inside systemd-analyze security --no-pager lookout | tail -1
-inside systemd-analyze security --threshold=20 --no-pager lookout >/dev/null || wrong "exposure"
+inside systemd-analyze security --threshold=15 --no-pager lookout >/dev/null || wrong "exposure"
 inside journalctl -u lookout --no-pager -o cat | grep -q "XNNPACK delegate" || wrong "XNNPACK is not in use under the unit"
 case $(show StatusText) in *"front online"*"gone offline"*) ;; *) sleep 10; case $(show StatusText) in *"front online"*) ;; *) wrong "status: $(show StatusText)" ;; esac ;; esac
 

@@ -3,14 +3,15 @@
 #
 #   run.sh camera   the agent's picamera plugin on the real picamera2 and libcamera's virtual camera
 #   run.sh deploy   `make deploy` over a real sshd to a real systemd: install, kill, hang, bad release, rollback
-#   run.sh          both
+#   run.sh deb      the .deb of `make deb` under a real systemd: installed, running, changed config kept, purged
+#   run.sh          all
 #
 # A Debian trixie is built once (5 minutes, 1 GB) in LAB, and every run uses a throw-away copy on top of it. Needs
 # mmdebstrap, systemd-container, openssh-client, rsync. Each lane ends with a line "RESULT pass ..." or the run fails.
 set -eu
 cd "$(dirname "$0")/../.."
 HERE=$PWD LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3} PORT=2222
-ROOT=$LAB/trixie RUN=$LAB/run LANES=${*:-camera deploy}
+ROOT=$LAB/trixie RUN=$LAB/run LANES=${*:-camera deploy deb}
 [ "$(id -u)" = 0 ] || { echo "test-system: needs root" >&2; exit 1; }
 for tool in mmdebstrap systemd-nspawn rsync ssh; do
   command -v $tool >/dev/null || { echo "test-system: apt install mmdebstrap debian-archive-keyring systemd-container openssh-client rsync" >&2; exit 1; }
@@ -76,15 +77,30 @@ deploy() {
   install -m 600 "$LAB/key.pub" "$RUN/root/home/pi/.ssh/authorized_keys"
   chroot "$RUN/root" chown pi /home/pi/.ssh/authorized_keys
   boot
-  status=0
   echo "127.0.0.1 pi" >> "$RUN/root/etc/hosts"
-  PID=$PID PORT=$PORT LAB=$LAB PYTHON=$PYTHON sh tests/system/deploy.sh 2>&1 | tee "$LAB/deploy.log" || status=1
+  PID=$PID PORT=$PORT LAB=$LAB PYTHON=$PYTHON sh tests/system/deploy.sh 2>&1 | tee "$LAB/deploy.log" || true
+  halt
+  grep -q '^RESULT pass' "$LAB/deploy.log"
+}
+
+deb() {
+  case $(uname -m) in x86_64) architecture=amd64 ;; *) architecture=arm64 ;; esac
+  "$PYTHON" systemd/deb.py "$LAB/deb" --release trixie --machine "$(uname -m)"
+  layer
+  chroot "$RUN/root" sh -ec ': > /etc/machine-id; echo pi > /etc/hostname; systemctl -q enable ssh
+    systemctl -q mask systemd-udevd systemd-udevd.service systemd-resolved systemd-networkd'
+  cp "$LAB"/deb/lookout_*~trixie_$architecture.deb "$RUN/root/root/lookout.deb"
+  boot
+  PID=$PID sh tests/system/deb.sh 2>&1 | tee "$LAB/deb.log" || true
+  halt
+  grep -q '^RESULT pass' "$LAB/deb.log"
+}
+
+halt() {
   nsenter -t "$PID" -m -u -i -n -p -C systemctl poweroff 2>/dev/null || true
   for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$NSPAWN" 2>/dev/null || break; sleep 1; done
   kill -9 "$NSPAWN" "$PID" 2>/dev/null || true
   unlayer
-  grep -q '^RESULT pass' "$LAB/deploy.log" || exit 1
-  return $status
 }
 
 # systemd as the first process: a cgroup of version 2 in a mount namespace of its own; the network is ours.
