@@ -57,8 +57,8 @@ deb: | $(BIN)/pip  ## build/lookout_*.deb for a Pi without internet: RELEASE=boo
 test-system: | $(BIN)/pip  ## as root: real picamera2, systemd, sshd, deploys, the .deb in a container; ARGS="camera", "deploy", "deb"
 	@PYTHON=$(BIN)/python tests/system/run.sh $(ARGS)
 
-arm64: | $(BIN)/pip  ## as root: the wheels of a Pi under qemu, outputs bit by bit; ARGS="bookworm" or "trixie"
-	@PYTHON=$(BIN)/python tests/system/arm64.sh $(ARGS)
+arm64: | $(BIN)/pip  ## as root: a Pi's wheels under qemu, outputs bit by bit, and an ARM machine with a camera; ARGS="trixie"
+	@PYTHON=$(BIN)/python tests/system/arm64.sh $(ARGS) && PYTHON=$(BIN)/python tests/system/vm.sh
 
 clean:  ## remove the environments and caches of this tree
 	@rm -rf $(VENV) .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,7 @@
 # The first process of vm.sh's machine.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp OPENBLAS_NUM_THREADS=1 STATE_DIRECTORY=/tmp
 off() { echo o > /proc/sysrq-trigger; sleep 60; }
-fail() { echo "RESULT fail: $*"; tail -30 /tmp/agent.err; tail -5 /tmp/heard; off; }
+fail() { echo "RESULT fail: $*"; tail -30 /tmp/agent.err; tail -5 /tmp/mosquitto.log /tmp/heard; off; }
 # heard PATTERN: within ten minutes (of an emulated machine), a message after the last one that was waited for
 from=1
 heard() {
@@ -17,11 +17,13 @@ heard() {
 
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp; mount -t tmpfs run /run
 ip link set lo up
-modprobe vivid n_devs=1 node_types=0x1 || fail "no vivid"
+modprobe vivid n_devs=1 node_types=0x1 2>/dev/null || fail "no vivid"
 [ -e /dev/video0 ] || fail "no /dev/video0"
-mosquitto -p 1883 > /tmp/mosquitto.log 2>&1 &
+[ -e /etc/passwd ] || echo 'root:x:0:0:root:/root:/bin/sh' > /etc/passwd  # no package was configured here
+printf 'listener 1883 127.0.0.1\nallow_anonymous true\nuser root\n' > /tmp/mosquitto.conf
+mosquitto -c /tmp/mosquitto.conf > /tmp/mosquitto.log 2>&1 &
 sleep 3
-mosquitto_sub -t 'lookout/#' -v > /tmp/heard &
+mosquitto_sub -h 127.0.0.1 -t 'lookout/#' -v > /tmp/heard &
 cat > /tmp/agent.toml <<'TOML'
 device = "vm"
 [cameras.front]
