@@ -13,6 +13,7 @@ rewrote the file (and lost the ZIP). Scales and zero points are not repeated: th
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import re
@@ -29,8 +30,9 @@ REPORT_NAME = "report.json"
 _STAMP = (1980, 1, 1, 0, 0, 0)  # in every ZIP entry: the same card gives the same bytes
 _IDENTIFIER = slice(4, 8)  # where a flatbuffer says what it is
 _BACKGROUND = ("background", "empty", "???", "n/a", "unlabeled")  # a first line that some label files carry
-_NAMELESS = 1000  # labels "class 0", "class 1", ... for a file of another maker that comes without
 _MAX_CARD = 4 << 20  # bytes; a card is text, more is an attack or a mistake
+_OLD_CARD = "temp_meta.txt"  # where Ultralytics' first exporters wrote the same facts, as a Python literal
+_MAX_OLD_CARD = 64 << 10  # bytes
 
 
 class ModelError(LookoutError):
@@ -56,7 +58,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resize: Literal["letterbox", "stretch"] = "letterbox"
     pad: int = 114  # grey level around a letterboxed picture
     align: Literal["center", "top-left"] = "center"
-    layout: Literal["NHWC"] = "NHWC"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"  # NCHW: red, green and blue planes, as PyTorch has them
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +82,7 @@ class Quant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """metadata.json: everything about a model that its tensors do not say."""
 
-    task: Literal["detect", "classify", "segment", "pose", "embed"]
+    task: Literal["detect", "classify", "segment", "pose", "embed", "reconstruct"]
     head: str  # file in agent/detect/heads/ that reads the outputs
     labels: tuple[str, ...]
     input: Input
@@ -102,6 +104,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     sha256: str  # of the flatbuffer without the ZIP
     card: Card | None
     report: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None  # what Ultralytics wrote in place of a card
+    labels: tuple[str, ...] = ()  # of a text in the ZIP whose name speaks of labels, as TensorFlow's own files have it
 
 
 def read(path: Path) -> ModelFile:
@@ -118,20 +122,19 @@ def read(path: Path) -> ModelFile:
         raise ModelError(f"model {path}: not a TFLite file (no TFL3 mark in its first 8 bytes); convert it first")
     entries, length = _unzip(path, data)
     sha256 = hashlib.sha256(memoryview(data)[:length]).hexdigest()
-    sidecar = path.with_suffix(".json")
-    if CARD_NAME in entries:
-        card = _parse(entries[CARD_NAME], f"model {path}, {CARD_NAME}")
-    elif sidecar.exists():
-        card = _parse(sidecar.read_bytes(), f"model card {sidecar}")
-    else:
-        return ModelFile(path, sha256, None)
-    if card.sha256 not in ("", sha256):
+    card, metadata = _card(path, entries)
+    if card and card.sha256 not in ("", sha256):
         raise ModelError(
             f"model {path}: sha256 is {sha256[:8]}.., its card says {card.sha256[:8]}..;"
             " the file is cut short or was changed, fetch or convert it again"
         )
-    report = msgspec.json.decode(entries[REPORT_NAME], type=dict[str, Any]) if REPORT_NAME in entries else None
-    return ModelFile(path, sha256, card, report)
+    try:
+        report = msgspec.json.decode(entries[REPORT_NAME], type=dict[str, Any]) if REPORT_NAME in entries else None
+    except msgspec.MsgspecError as error:
+        raise ModelError(f"model {path}, {REPORT_NAME}: {error}") from error
+    texts = [text for name, text in entries.items() if _is_labels(name)]
+    labels = _labels(texts[0].decode("utf-8", "replace")) if len(texts) == 1 else ()
+    return ModelFile(path, sha256, card, report, metadata, labels)
 
 
 def pack(flatbuffer: bytes, card: Card, report: dict[str, Any] | None = None) -> tuple[bytes, bytes]:
@@ -148,46 +151,37 @@ def pack(flatbuffer: bytes, card: Card, report: dict[str, Any] | None = None) ->
     return buffer.getvalue(), text
 
 
-def recognise(file: ModelFile, inputs: list[Tensor], outputs: list[Tensor], labels: tuple[str, ...]) -> Card:
-    """A card for a file of another maker, from what its tensors look like.
-
-    Known: graphs that end in TFLite_Detection_PostProcess. Raises ModelError for anything else.
-    """
-    shapes = sorted(len(t.shape) for t in outputs)
-    if len(inputs) != 1 or shapes != [1, 2, 2, 3]:
-        found = ", ".join(f"{t.name} {list(t.shape)} {t.dtype}" for t in outputs)
-        raise ModelError(
-            f"model {file.path}: no card in it or beside it, and its outputs are not known ({found});"
-            f" describe it in {file.path.with_suffix('.json').name}"
-        )
-    height, width = inputs[0].shape[1:3]
-    limits = (0.0, 255.0)
-    if inputs[0].scale:  # an 8-bit input: its scale says which real values the pixels stand for
-        low = (0 if inputs[0].dtype == "uint8" else -128) - inputs[0].zero_point
-        limits = (low * inputs[0].scale, (low + 255) * inputs[0].scale)
-    return Card(
-        task="detect",
-        head="ssd_postprocess",
-        labels=labels or tuple(f"class {i}" for i in range(_NAMELESS)),
-        input=Input(size=(width, height), range=limits, resize="stretch"),
-        sha256=file.sha256,
-    )
-
-
 def read_labels(model: Path, labels_file: Path | None) -> tuple[str, ...]:
     """Labels of a file of another maker: from `labels_file`, else from <model>.labels.txt if there is one.
 
-    One a line, "0  person" or "person"; a first line that names the background is left out. Raises ModelError.
+    One a line, "0  person" or "person". Raises ModelError.
     """
     path = labels_file or model.with_suffix(".labels.txt")
     if labels_file is None and not path.exists():
         return ()
     try:
-        lines = path.read_text("utf-8").splitlines()
+        return _labels(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"labels {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
-    labels = [re.sub(r"^\d+\s*[:,]?\s+", "", line.strip()) for line in lines]
-    return tuple(labels[1:] if labels and labels[0].lower() in _BACKGROUND else labels)
+
+
+def fit_labels(labels: tuple[str, ...], count: int | None) -> tuple[str, ...]:
+    """Labels for `count` classes: without a first line that names the background, or with one, where that fits.
+
+    None: any number of classes, none of them the background.
+    """
+    named = bool(labels) and labels[0].lower() in _BACKGROUND
+    if named and count != len(labels):
+        return labels[1:]
+    return ("background", *labels) if labels and not named and count == len(labels) + 1 else labels
+
+
+def _is_labels(name: str) -> bool:
+    return "label" in name.lower() and name.endswith(".txt")
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(re.sub(r"^\d+\s*[:,]?\s+", "", line.strip()) for line in text.splitlines())
 
 
 def _unzip(path: Path, data: bytes) -> tuple[dict[str, bytes], int]:
@@ -195,7 +189,7 @@ def _unzip(path: Path, data: bytes) -> tuple[dict[str, bytes], int]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
-            wanted = [i for i in infos if i.filename in (CARD_NAME, REPORT_NAME)]
+            wanted = [i for i in infos if i.filename in (CARD_NAME, REPORT_NAME, _OLD_CARD) or _is_labels(i.filename)]
             if any(i.file_size > _MAX_CARD for i in wanted):
                 raise ModelError(f"model {path}: its metadata is larger than {_MAX_CARD >> 20} MB; refused")
             length = min((i.header_offset for i in infos), default=len(data))
@@ -204,11 +198,38 @@ def _unzip(path: Path, data: bytes) -> tuple[dict[str, bytes], int]:
         return {}, len(data)
 
 
-def _parse(text: bytes, where: str) -> Card:
+def _card(path: Path, entries: dict[str, bytes]) -> tuple[Card | None, dict[str, Any] | None]:
+    """The card, from the ZIP or else the sidecar, or what Ultralytics wrote instead; a card goes first."""
+    metadata = _parse_old(entries[_OLD_CARD]) if _OLD_CARD in entries else None
+    sidecar = path.with_suffix(".json")
+    if CARD_NAME in entries:
+        inside = _parse(entries[CARD_NAME], f"model {path}, {CARD_NAME}")
+        if isinstance(inside, Card):
+            return inside, None
+        metadata = inside
+    if sidecar.exists():
+        beside = _parse(sidecar.read_bytes(), f"model card {sidecar}")
+        if isinstance(beside, Card):
+            return beside, None
+        metadata = metadata or beside
+    return None, metadata
+
+
+def _parse(text: bytes, where: str) -> Card | dict[str, Any]:
+    """A card, or Ultralytics' metadata as they are: names, task, imgsz, ... and no head."""
     try:
         raw = msgspec.json.decode(text)
-        if isinstance(raw, dict) and "head" not in raw and "names" in raw:
-            raise ModelError(f"{where}: written by Ultralytics; export ONNX and convert it with `python -m convert`")
+        if isinstance(raw, dict) and "names" in raw and "labels" not in raw:  # they may write a "head" as well
+            return raw
         return msgspec.convert(raw, Card)
     except msgspec.MsgspecError as error:
         raise ModelError(f"{where}: {error}") from error
+
+
+def _parse_old(text: bytes) -> dict[str, Any] | None:
+    """The dict of an old Ultralytics file; None where there is none. Literals only: nothing in it is run."""
+    try:
+        raw = ast.literal_eval(text.decode("utf-8")) if len(text) <= _MAX_OLD_CARD else None
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) and "names" in raw else None

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from agent import modelfile
-from agent.modelfile import Card, Input, ModelError, Output, Tensor
+from agent.modelfile import Card, Input, ModelError, Output
 
 FLATBUFFER = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 8
 CARD = Card(
@@ -63,6 +63,16 @@ def test_one_flipped_bit_anywhere_in_the_flatbuffer_is_refused(model: Path, posi
         modelfile.read(model)
 
 
+def test_a_report_that_is_not_one_says_so(model: Path) -> None:
+    packed = modelfile.pack(FLATBUFFER, CARD)[0]
+    buffer = io.BytesIO(packed)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(modelfile.REPORT_NAME, "{cut")
+    model.write_bytes(buffer.getvalue())
+    with pytest.raises(ModelError, match=r"m.tflite, report.json: JSON is malformed"):
+        modelfile.read(model)
+
+
 def test_a_file_cut_short_is_refused_by_its_sidecar(model: Path) -> None:
     data, text = modelfile.pack(FLATBUFFER, CARD)
     model.with_suffix(".json").write_bytes(text)
@@ -112,34 +122,77 @@ def test_a_card_that_is_wrong_says_where(tmp_path: Path, change: dict[str, objec
         modelfile.read(tmp_path / "m.tflite")
 
 
-def test_an_ultralytics_file_says_what_to_do(tmp_path: Path) -> None:
+ULTRALYTICS = {"names": {"0": "person"}, "imgsz": [640, 640], "task": "detect"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("metadata.json", json.dumps(ULTRALYTICS)), ("temp_meta.txt", repr(ULTRALYTICS))],
+    ids=["now", "formerly"],
+)
+def test_what_ultralytics_wrote_is_kept_where_there_is_no_card(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(FLATBUFFER)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, text)
+
+    assert modelfile.read(path).metadata == ULTRALYTICS
+    path.with_suffix(".json").write_bytes(msgspec.json.encode(CARD))  # its user's own card goes first
+    assert modelfile.read(path).card == CARD
+    assert modelfile.read(path).metadata is None
+
+
+def test_what_ultralytics_wrote_may_lie_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(FLATBUFFER)
-    (tmp_path / "m.json").write_text(json.dumps({"names": {"0": "person"}, "imgsz": [640, 640]}))
+    (tmp_path / "m.json").write_text(json.dumps(ULTRALYTICS))
 
-    with pytest.raises(ModelError, match="written by Ultralytics"):
-        modelfile.read(tmp_path / "m.tflite")
+    assert modelfile.read(tmp_path / "m.tflite").metadata == ULTRALYTICS
 
 
-def test_a_postprocess_graph_is_recognised(tmp_path: Path) -> None:
-    (tmp_path / "m.tflite").write_bytes(FLATBUFFER)
-    file = modelfile.read(tmp_path / "m.tflite")
-    inputs = [Tensor("image", (1, 192, 320, 3), "uint8", 0.0078125, 128)]
-    outputs = [Tensor(str(n), shape, "float32") for n, shape in enumerate([(1, 10, 4), (1, 10), (1, 10), (1,)])]
+@pytest.mark.parametrize(
+    "text", ["__import__('os').abort()", "{'names': " + "[" * 9000 + "]" * 9000 + "}", "{'stride': 32}", "{'names"]
+)
+def test_a_python_literal_is_read_and_never_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(FLATBUFFER)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("temp_meta.txt", text)
 
-    card = modelfile.recognise(file, inputs, outputs, ("person",))
+    assert modelfile.read(path).metadata is None
 
-    assert card.head == "ssd_postprocess"
-    assert card.input.size == (320, 192)
-    assert card.input.range == pytest.approx((-1.0, 0.9921875))
-    with pytest.raises(ModelError, match="no card in it or beside it"):
-        modelfile.recognise(file, inputs, outputs[:2], ())
+
+def test_labels_in_the_zip_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(FLATBUFFER)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("imagenet_labels.txt", "background\ntench, Tinca tinca\n")
+
+    assert modelfile.read(path).labels == ("background", "tench, Tinca tinca")
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "fitted"),
+    [
+        (("???", "a", "b"), None, ("a", "b")),
+        (("???", "a", "b"), 2, ("a", "b")),
+        (("???", "a", "b"), 3, ("???", "a", "b")),
+        (("a", "b"), 3, ("background", "a", "b")),
+        (("a", "b"), 2, ("a", "b")),
+        (("a", "b"), 7, ("a", "b")),
+        ((), 1, ()),
+    ],
+)
+def test_a_background_is_there_where_the_model_has_one(
+    labels: tuple[str, ...], count: int | None, fitted: tuple[str, ...]
+) -> None:
+    assert modelfile.fit_labels(labels, count) == fitted
 
 
 @pytest.mark.parametrize(
     ("text", "labels"),
     [
         ("person\ncar\n", ("person", "car")),
-        ("???\nperson\ncar", ("person", "car")),
+        ("???\nperson\ncar", ("???", "person", "car")),
         ("0  person\n1  traffic light", ("person", "traffic light")),
         ("0: person\n1: car", ("person", "car")),
     ],

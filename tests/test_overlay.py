@@ -24,3 +24,16 @@ def test_a_box_is_drawn_where_it_is_and_nowhere_else() -> None:
 
 def test_neighbouring_classes_have_different_colours() -> None:
     assert len({overlay.color_of(class_id) for class_id in range(80)}) == 80
+
+
+def test_a_mask_is_painted_over_its_cells_and_the_background_stays_clear() -> None:
+    image = frame((320, 192), color=50).image
+    mask = np.array([[0, 0, 1], [0, 2, 2]])
+
+    painted = overlay.paint(image, mask)
+
+    assert np.all(painted[:96, :200] == 50)
+    assert np.all(painted[:90, 220:] == painted[0, 319])
+    assert np.any(painted[0, 319] != 50)
+    assert np.any(painted[191, 319] != painted[0, 319])
+    assert np.all(image == 50)

@@ -47,19 +47,21 @@ class Letterbox:
     def __init__(self, wanted: modelfile.Input, tensor: modelfile.Tensor) -> None:
         """Raises ModelError where the tensor is not what the card says it is."""
         width, height = wanted.size
-        if tensor.shape != (1, height, width, 3) or tensor.dtype not in ("int8", "uint8", "float32"):
+        self._planes = wanted.layout == "NCHW"
+        shape = (1, 3, height, width) if self._planes else (1, height, width, 3)
+        if tensor.shape != shape or tensor.dtype not in ("int8", "uint8", "float32"):
             raise modelfile.ModelError(
                 f"model input {tensor.name!r} is {tensor.dtype} {list(tensor.shape)}; its card wants 8-bit or float32"
-                f" [1, {height}, {width}, 3]; the card belongs to another model"
+                f" {list(shape)}; the card belongs to another model"
             )
         self.wanted = wanted
         self._table = pixel_table(wanted.range, tensor)
-        self._picture: Array | None = None  # (h, w, 3) uint8; 8-bit tensors are their own picture
-        if tensor.dtype == "float32":
+        self._picture: Array | None = None  # (h, w, 3) uint8; 8-bit NHWC tensors are their own picture
+        if tensor.dtype == "float32" or self._planes:
             self._picture = np.empty((height, width, 3), np.uint8)
 
     def fill(self, view: Array, crop: Array) -> Placement:
-        """Write a crop (H, W, 3) uint8 RGB, which may be a slice of a frame, into the view (1, h, w, 3)."""
+        """Write a crop (H, W, 3) uint8 RGB, which may be a slice of a frame, into the view of the input tensor."""
         picture: Array = view[0].view(np.uint8) if self._picture is None else self._picture
         size, (left, top) = self._place(crop.shape[1], crop.shape[0])
         right, bottom = left + size[0], top + size[1]
@@ -69,7 +71,10 @@ class Letterbox:
         cv2.resize(crop, size, dst=inner, interpolation=cv2.INTER_LINEAR)
         if self.wanted.color == "BGR":
             cv2.cvtColor(inner, cv2.COLOR_RGB2BGR, dst=inner)
-        self._to_values(picture, view[0])
+        if self._planes:
+            self._to_planes(picture, view[0])
+        else:
+            self._to_values(picture, view[0])
         return Placement((size[0] / crop.shape[1], size[1] / crop.shape[0]), (left, top))
 
     def _place(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -90,6 +95,14 @@ class Letterbox:
             cv2.LUT(picture, self._table, dst=target)
         elif values.dtype == np.int8:
             np.bitwise_xor(picture, _SIGN, out=picture)
+
+    def _to_planes(self, picture: Array, values: Array) -> None:
+        """Pixels (h, w, 3) uint8 -> what an NCHW tensor stores (3, h, w)."""
+        for pixels, plane in zip(cv2.split(picture), values, strict=True):
+            if self._table is not None:
+                cv2.LUT(pixels, self._table, dst=plane.view(self._table.dtype))
+            else:
+                np.bitwise_xor(pixels, _SIGN if plane.dtype == np.int8 else np.uint8(0), out=plane.view(np.uint8))
 
 
 def pixel_table(limits: tuple[float, float], tensor: modelfile.Tensor) -> Array | None:

@@ -182,3 +182,22 @@ def test_filling_an_8_bit_tensor_allocates_no_pictures(t):
 def test_a_tensor_that_is_not_the_cards_is_refused(t):
     with pytest.raises(ModelError, match=r"model input 'image' is .* \[1, 30, 40, 3\]; the card belongs to another"):
         Letterbox(Input(size=(40, 30)), t)
+
+
+@pytest.mark.parametrize(
+    ("limits", "quant"),
+    [
+        ((0.0, 1.0), {"dtype": "float32"}),
+        ((0.0, 255.0), {"dtype": "int8", "scale": 1.0, "zero_point": -128}),
+        ((0.0, 255.0), {"dtype": "uint8", "scale": 1.0, "zero_point": 0}),
+        ((0.0, 1.0), {"dtype": "int8", "scale": 0.02, "zero_point": -40}),
+    ],
+)
+def test_planes_hold_the_same_values_as_pixels(limits, quant):
+    pixels, crop = tensor((31, 17), **quant), picture((57, 43))
+    planes = Tensor("image", (1, 3, 17, 31), pixels.dtype, pixels.scale, pixels.zero_point)
+    views = view_of(pixels), view_of(planes)
+    a = Letterbox(Input(size=(31, 17), range=limits), pixels).fill(views[0], crop)
+    b = Letterbox(Input(size=(31, 17), range=limits, layout="NCHW"), planes).fill(views[1], crop)
+    assert a == b
+    np.testing.assert_array_equal(views[1], np.moveaxis(views[0], 3, 1))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.detect import outputs as raw
@@ -92,3 +92,43 @@ def test_an_output_is_found_by_name_then_by_shape_never_by_index():
 def test_a_missing_output_is_a_model_error(outputs, role, message):
     with pytest.raises(ModelError, match=message):
         raw.find(CARD, outputs, role)
+
+
+@pytest.mark.parametrize("size", [0, 31, 65535, 65536, 70001, 200000])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("hits", [0, 5, 4000])
+def test_what_passes_is_found_in_small_and_in_large_arrays(size, dtype, hits):
+    rng = np.random.default_rng(size + hits)
+    values = rng.integers(0, 90, size).astype(dtype)
+    values[rng.integers(0, size, min(hits, size))] = 100 if size else 0
+    if size:
+        values[-1] = 100  # the end, which no fold may lose
+    assert raw.passing(values, 95).tolist() == [i for i, v in enumerate(values.tolist()) if v >= 95]
+
+
+def test_where_most_pass_nothing_is_lost_either():
+    values = np.arange(150_001) % 251
+    assert raw.passing(values.astype(np.uint8), 3).tolist() == np.flatnonzero(values >= 3).tolist()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(-3, 3)), max_size=40))
+def test_the_best_of_each_row_is_its_first_greatest(pairs):
+    pairs.sort(key=lambda pair: pair[0])
+    rows, values = np.array([p[0] for p in pairs], int), np.array([p[1] for p in pairs], float)
+    wanted = [
+        max((i for i in range(len(pairs)) if rows[i] == row), key=lambda i: values[i]) for row in sorted(set(rows))
+    ]
+    assert raw.best_of_rows(rows, values).tolist() == wanted
+
+
+def test_an_output_of_one_stride_is_found_among_its_like():
+    outputs = tuple(Output(f"box{s}", "box", (1, 64 // s, 32 // s, 4), s) for s in (8, 16))
+    card = Card("detect", "yolo", ("a",), Input((32, 64)), outputs)
+    tensors = [Tensor("box16", (1, 4, 2, 4), "int8"), Tensor("box8", (1, 8, 4, 4), "int8")]
+    assert [raw.find(card, tensors, "box", s) for s in (8, 16)] == [1, 0]
+    with pytest.raises(ModelError) as error:
+        raw.find(card, tensors, "box")
+    assert str(error.value) == "model card: head 'yolo' needs one output with role 'box'; the card has: box/8, box/16"
+    with pytest.raises(ModelError, match="needs one output with role 'box' at stride 32; the card has: box/8, box/16"):
+        raw.find(card, tensors, "box", 32)

@@ -25,7 +25,7 @@ import numpy as np
 
 from agent.data import Array, Detections
 from agent.detect import outputs as raw
-from agent.detect.heads import LIMIT
+from agent.detect.grids import settled
 from agent.modelfile import Card, ModelError, Tensor
 
 
@@ -64,28 +64,21 @@ class Head:
         _check(decode, card, len(self._anchors), outputs[self._box].shape, outputs[self._score].shape)
         self._label = np.full(outputs[self._score].shape[2], -1, np.int32)  # (C,) label of each column, -1 = nobody's
         self._label[list(decode.columns)] = np.arange(len(decode.columns))
+        self._nobodys = np.flatnonzero(self._label < 0)
         self._least = raw.lowest(outputs[self._score], raw.logit(confidence) if self._is_logit else confidence)
         self._box_scales = np.array(decode.box_scales, np.float32)
         self._multi_label = multi_label
 
     def decode(self, outputs: Sequence[Array]) -> Detections:
         """Candidates in px of the model's input; (1, N, 4) and (1, N, C), quantised or float32."""
-        scores = outputs[self._score].reshape(-1)
-        flat = raw.passing(scores, self._least)
-        label = self._label[flat % len(self._label)]
-        flat, label = flat[label >= 0], label[label >= 0]
-        order = np.argsort(-scores[flat].astype(np.float32), kind="stable")
-        if not self._multi_label:
-            _, first = np.unique(flat[order] // len(self._label), return_index=True)  # an anchor's best
-            order = order[np.sort(first)]
-        order = order[:LIMIT]
-        survivors = flat[order]
-        value = raw.dequantise(scores[survivors], self._tensors[self._score])
-        return Detections(
-            xyxy=self._xyxy(outputs[self._box], survivors // len(self._label)),
-            confidence=raw.sigmoid(value) if self._is_logit else value,
-            class_id=label[order],
-        )
+        scores = outputs[self._score][0]
+        is_seen = raw.at_least(scores, self._least)
+        is_seen[:, self._nobodys] = False  # before anything is gathered: nearly every anchor is sure of its background
+        row, column = np.divmod(is_seen.reshape(-1).nonzero()[0], len(self._label))
+        value = raw.dequantise(scores[row, column], self._tensors[self._score])
+        confidence = raw.sigmoid(value) if self._is_logit else value
+        found = settled(row, self._label[column], confidence, self._multi_label)
+        return found.detections(self._xyxy(outputs[self._box], found.row))
 
     def _xyxy(self, encoded: Array, rows: Array) -> Array:
         """Boxes (K, 4) px of some anchors, from all encodings (1, N, 4)."""

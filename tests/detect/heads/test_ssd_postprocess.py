@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent import modelfile
+from agent import foreign, modelfile
 from agent.detect.heads.ssd_postprocess import Head
 from agent.detect.letterbox import Letterbox
 from agent.modelfile import Card, Input, ModelError, Output, Tensor
@@ -106,7 +106,7 @@ def test_a_real_foreign_detector_finds_the_labelled_objects(data_dir, renamed):
     interpreter.allocate_tensors()
     outputs = [_tensor(d, renamed) for d in interpreter.get_output_details()]
     inputs = [_tensor(d, False) for d in interpreter.get_input_details()]
-    card = modelfile.recognise(modelfile.read(path), inputs, outputs, tuple(labels))
+    card = foreign.recognise(modelfile.read(path), inputs, outputs, tuple(labels))
     head, letterbox = Head(card, outputs, 0.6), Letterbox(card.input, inputs[0])
     right = wrong = 0
     for picture in sorted((data_dir / "coco" / "evaluate" / "images").iterdir())[:12]:
