@@ -1,4 +1,4 @@
-"""The types that cross rooms, and the only ones: Frame, CameraState, Detections, Tracks, Event, Scene.
+"""The types that cross rooms, and the only ones: Frame, CameraState, Detections, Tracks, Event, Strange, Scene.
 
 One convention a quantity: boxes in px of the source frame (origin top-left, y down), times in
 monotonic seconds, `size` = (width, height), `shape` = numpy's (height, width, ...).
@@ -122,12 +122,24 @@ class Tracks(_Rows):
 class Event:
     """Something that happened, with the numbers that decided it."""
 
-    kind: str  # track_start | track_update | track_end | ...
+    kind: str  # track_start | track_update | track_end | anomaly_start | anomaly_end | ...
     t: float  # s, monotonic, of the frame that caused it
     seq: int  # Frame.seq of that frame
     source: str  # what raised it: the camera's name, a zone, an anomaly
     track_id: int | None
     detail: Mapping[str, Any]  # JSON-able: measured values and limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strange:
+    """How unlike the normal pictures of one place a look at it was."""
+
+    t: float  # s, monotonic, of the frame that was looked at
+    xyxy: tuple[float, float, float, float]  # px of that frame: the place
+    value: float  # of the strangest cells: how far beyond the usual distance, in usual spreads of it; may be < 0
+    limit: float  # where `value` begins to be strange
+    usual: tuple[float, float]  # values of normal pictures: median, highest
+    heat: Array  # (h, w) float32, 0..1 over the place: 0.5 is the limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,3 +153,6 @@ class Scene:
     events: tuple[Event, ...]
     times: Mapping[str, float]  # ms per stage of this frame
     inside: Array = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # (Z, N): track n stands in zone z
+    anomalies: tuple[Event, ...] = ()  # what began to be wrong in this frame, and what is over
+    anomaly_score: float = 0.0  # 0..1, the strongest of this frame; 0.5 is a limit
+    strange: Mapping[str, Strange] = field(default_factory=dict)  # anomaly -> what its second model has just said

@@ -10,6 +10,7 @@ import numpy as np
 from agent import config
 from agent.data import Detections, Event, Frame, Scene, Tracks
 
+STATES = 3  # retained topics of a publisher with one camera: its own status, the camera's, its open anomalies
 LABELS = ("person", "car", "dog")
 
 
@@ -54,10 +55,20 @@ def tracks(n: int = 1, class_id: int = 0) -> Tracks:
     )
 
 
-def scene(n: int = 1, *, t: float = 10.0, seq: int = 0, camera: str = "yard", events: tuple[Event, ...] = ()) -> Scene:
+def scene(
+    n: int = 1, *, t: float = 10.0, seq: int = 0, camera: str = "yard", events: tuple[Event, ...] = (),
+    anomalies: tuple[Event, ...] = (),
+) -> Scene:  # fmt: skip
     """A 640x480 frame with n tracks."""
     frame = Frame(np.zeros((480, 640, 3), np.uint8), seq, t)
-    return Scene(camera, frame, Detections.empty(), tracks(n), events, {"detect": 12.3456, "track": 0.5})
+    times = {"detect": 12.3456, "track": 0.5}
+    return Scene(camera, frame, Detections.empty(), tracks(n), events, times, anomalies=anomalies)
+
+
+def anomaly(kind: str = "anomaly_start", *, t: float = 10.0, episode: int = 1, **more: object) -> Event:
+    detail = {"kind": "loitering", "episode": episode, "reason": "person stays", "value": 61.23456, "limit": 60.0}
+    detail |= {"baseline": None, "severity": 0.02, "label": "person", "xyxy": [64.0, 48.0, 128.0, 144.0], **more}
+    return Event(kind, t, 0, "porch", 1, detail)
 
 
 def event(kind: str = "track_start", *, t: float = 10.0, track: int | None = 1, **detail: object) -> Event:

@@ -1,0 +1,89 @@
+"""How rarely a score goes so high, from the scores that there were: the upper tenth and how fast it thins out.
+
+Exceedances over a high threshold are nearly generalised-Pareto (Pickands 1975; "peaks over threshold", Coles 2001,
+ch. 4). Shape and scale are fitted by probability-weighted moments (Hosking & Wallis 1987), the shape kept within
+0..0.5: a tail bounded by what was seen so far would be too bold.
+
+Each trait of a track has a tail of its own, over the highest evidence in it of each track that is over. So a trait that
+is often strange at this camera (a label that flickers, a size that trembles) must be stranger than one that never is,
+and all traits speak in one unit: powers of ten of tracks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.data import Array
+
+KEPT = 2048  # tracks
+UPPER = 0.10  # share of the scores that is the tail
+LEAST = 20  # scores in the tail from which its shape is fitted; before that it is a plain exponential
+_SHAPE = (0.0, 0.5)
+_LN10 = float(np.log(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Scores beyond `threshold`: so large a `share` of all, generalised-Pareto with this scale and shape."""
+
+    threshold: float
+    scale: float
+    shape: float
+    share: float
+
+    def reached_by(self, share: float) -> float:
+        """The score that this share of many like these exceed; not below the threshold."""
+        ratio = max(self.share / max(share, 1e-12), 1.0)  # how much rarer than the threshold
+        more = float(np.log(ratio)) if self.shape < 1e-3 else (ratio**self.shape - 1) / self.shape
+        return self.threshold + self.scale * more
+
+
+def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
+    """The tail of scores (N,), N > 0."""
+    ordered = np.sort(scores)
+    n = min(max(LEAST // 2, int(UPPER * len(ordered))), len(ordered))
+    threshold = float(ordered[-n - 1]) if n < len(ordered) else float(ordered[0])
+    excess = ordered[-n:] - threshold
+    mean, shape = max(float(excess.mean()), 1e-3), 0.0
+    if n >= LEAST:
+        weights = (n - np.arange(1, n + 1) + 0.35) / n  # excess rises, so 1 - F
+        moment = float((weights * excess).mean())
+        shape = float(np.clip(2 - mean / max(mean - 2 * moment, 1e-6), *_SHAPE))
+    return Tail(threshold, max(mean * (1 - shape), least_scale), shape, n / len(ordered))
+
+
+class Tails:
+    """The tails of the highest evidence of tracks, one a trait."""
+
+    def __init__(self, columns: int, first: Tail) -> None:
+        """`first`: of every column while there are too few tracks; its scale is the least that any has later, too."""
+        self.peaks = np.zeros((KEPT, columns))
+        self.count = 0  # tracks so far
+        self._first = first
+        self._set([first] * columns)
+
+    def add(self, peak: Array) -> None:
+        """A track that is over got so far in each trait."""
+        self.peaks[self.count % KEPT] = peak
+        self.count += 1
+
+    def fit(self) -> None:
+        """From now on the tails are those of the tracks so far."""
+        known = self.peaks[: min(self.count, KEPT)]
+        if len(known) >= LEAST:
+            self._set([tail_of(column, self._first.scale) for column in known.T])
+
+    def rarity(self, evidence: Array) -> Array:
+        """(K, columns) -> (K, columns): -log10 of the share of tracks that get so far."""
+        excess = np.maximum(evidence - self._threshold, 0.0) / self._scale
+        beyond = np.where(self._shape < 1e-3, excess, np.log1p(self._shape * excess) / self._bent)
+        below = np.clip(evidence / self._threshold, 0.0, 1.0)
+        return np.asarray(below * self._at_threshold + beyond / _LN10)
+
+    def _set(self, tails: list[Tail]) -> None:
+        self._threshold = np.array([max(tail.threshold, 1e-3) for tail in tails])
+        self._scale, self._shape = np.array([tail.scale for tail in tails]), np.array([tail.shape for tail in tails])
+        self._bent = np.maximum(self._shape, 1e-3)
+        self._at_threshold = -np.log10(np.array([tail.share for tail in tails]))
