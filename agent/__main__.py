@@ -1,4 +1,4 @@
-"""python -m agent COMMAND: run, sim, check, detect, replay, doctor, update; each is a file in agent/cli/."""
+"""python -m agent COMMAND: run, sim, check, detect, replay, bench, doctor, update, password; each is a file in cli/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from agent import __version__, logs, plugins
-from agent.data import LookoutError
+from agent.cli import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,16 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = _parser(argv).parse_args(argv)
     logs.setup(args.log, logging.DEBUG if args.verbose else logging.INFO)
-    try:
-        return int(args.run(args))
-    except LookoutError as error:
-        print(f"lookout: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        sys.stderr.close()
-        return 0
+    return guarded("lookout", lambda: int(args.run(args)))
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

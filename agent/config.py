@@ -1,8 +1,7 @@
 """agent.toml -> typed, frozen structs. What a key means and what it may be stands in the structs below.
 
-Errors name file, line and key: `agent.toml:16: cameras.yard.fps must be >= 0.1, not 0`. A key that is not
-known is an error too, with the nearest known one. Sections of plugins (cameras.NAME, mqtt.topics.NAME)
-are typed by the plugin's own `Options`.
+Errors name file, line and key: `agent.toml:16: cameras.yard.fps must be >= 0.1, not 0`; a key that is not known is
+one too. Sections of plugins (cameras.NAME, mqtt.topics.NAME) are typed by the plugin's own `Options`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import os
 import platform
 import re
 import sys
+import zoneinfo
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +27,9 @@ Seconds = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 _ID = "1 to 64 letters, digits, '-' and '_'"  # it goes into topics: no "/", "+", "#"
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description=_ID)]
+_HTTPS = r"^https://[^?#@\s]+/[^/?#@\s]+\.manifest\.json$"
+_Manifest = Annotated[str, Meta(pattern=_HTTPS, description="an https:// address that ends in NAME.manifest.json")]
+_PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$", description="32 bytes in base64")]
 DEFAULT_MODEL = "ssdlite_mobilenet_v2_coco_int8.tflite"
 
 
@@ -128,17 +131,57 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     topics: dict[str, Any] = {}  # name -> Options of agent/publish/topics/<name>.py
 
 
+class Web(Struct, frozen=True, forbid_unknown_fields=True):
+    """[web]: the live page; needs the extra of this name."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"  # "0.0.0.0" is everybody who can reach this machine: with a password only
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8484  # 0 = any that is free
+    password_file: Path | None = None  # its hash, as `lookout password` prints it
+    names: tuple[str, ...] = ()  # further host names under which browsers come, beside the machine's own
+    fps: Annotated[float, Meta(ge=0.1, le=60)] = 10.0  # pictures a second for each who looks, at most
+    width: Annotated[int, Meta(ge=160, le=4096)] = 960  # px; longer sides are made so long
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 75
+
+    def __post_init__(self) -> None:
+        if self.host not in ("127.0.0.1", "::1", "localhost") and self.password_file is None:
+            raise ValueError(f"host {self.host!r} lets others in: it needs a password_file (`lookout password`)")
+
+
+class Updates(Struct, frozen=True, forbid_unknown_fields=True):
+    """[updates]: where new models are offered and whose they must be; the models lie beside their manifest."""
+
+    manifest: _Manifest | None = None  # `python -m convert sign` makes it, and NAME.manifest.json.sig
+    public_key: _PublicKey | None = None  # whose signature it must bear
+    check_h: Annotated[float, Meta(ge=0, le=8760)] = 6.0  # between two looks; 0 = only when asked
+    ca_file: Path | None = None  # who signs the server's certificate; None = whom the system trusts
+
+    def __post_init__(self) -> None:
+        if self.manifest and not self.public_key:
+            raise ValueError("manifest needs a public_key; `python -m convert sign --new-key FILE` prints one")
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. `cameras` maps a name to the Options of its kind."""
 
     cameras: dict[Id, Any]
     device: Id = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().split(".")[0]) or "lookout"
     state_dir: Path = msgspec.field(default_factory=state_folder)  # for what must survive a restart
+    time_zone: str | None = None  # as "Europe/Berlin": whose hours schedules mean; None = the machine's own
     model: Model = Model()
     detect: Detect = Detect()
     tracker: Tracker = Tracker()
     thermal: Thermal = Thermal()
     mqtt: Mqtt = Mqtt()
+    web: Web = Web()
+    updates: Updates = Updates()
+
+
+class Anomaly(Struct, frozen=True):
+    """[cameras.NAME.anomalies.NAME2]: a file in agent/anomalies/ and its own options."""
+
+    kind: str
+    options: Any
 
 
 class Camera(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +193,7 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
     fps: Annotated[float, Meta(gt=0, le=240)] | None = None  # at most this many frames a second are looked at
     zones: dict[Id, Zone] = {}  # agent/areas.py says how they and lines are drawn
     lines: dict[Id, Line] = {}
+    anomalies: dict[Id, Anomaly] = {}  # what is watched for
     masks: tuple[Annotated[tuple[Point, ...], Meta(min_length=3)], ...] = ()  # polygons in which no movement counts
 
 
@@ -158,9 +202,8 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"config {path}: {error.strerror}; `make sim` needs none, systemd/agent.toml is a start"
-        ) from error
+        hint = "`make sim` needs none, systemd/agent.toml is a start"
+        raise ConfigError(f"config {path}: {error.strerror}; {hint}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"config {path}: not UTF-8 text (byte {error.start})") from error
     return parse(text, path)
@@ -193,6 +236,8 @@ class _Reader(Reader):
             raise self.error(("cameras",), "has none; add a [cameras.NAME] section with a kind")
         sections["cameras"] = {name: self.camera(("cameras", name), table) for name, table in cameras.items()}
         config: Config = self.struct(Config, sections, ())
+        if config.time_zone and config.time_zone not in zoneinfo.available_timezones():
+            raise self.error(("time_zone",), f'{config.time_zone!r} is not one of this machine\'s zones; try "UTC"')
         topics = {
             name: self.plugin("publish/topics", name, table, ("mqtt", "topics", name))
             for name, table in config.mqtt.topics.items()
@@ -210,6 +255,7 @@ class _Reader(Reader):
         own = {k: v for k, v in table.items() if k not in common}
         shared["options"] = self.plugin("capture/cameras", table["kind"], own, where, common)
         shared |= self.areas(where, shared)
+        shared["anomalies"] = self.anomalies(where, shared)
         camera: Camera = self.struct(Camera, shared, where)
         return camera
 
@@ -228,6 +274,23 @@ class _Reader(Reader):
         for name in areas["lines"].keys() & areas["zones"].keys():
             raise self.error((*where, "lines", name), ": there is a zone of this name already")
         return areas
+
+    def anomalies(self, where: tuple[str, ...], camera: dict[str, Any]) -> dict[str, Anomaly]:
+        """What is watched for, typed by its kind; the zones and lines that it names must be drawn."""
+        made: dict[str, Anomaly] = {}
+        sections = camera.get("anomalies", {})
+        if not isinstance(sections, dict) or not all(isinstance(section, dict) for section in sections.values()):
+            raise self.error((*where, "anomalies"), f"must be tables: [{'.'.join(where)}.anomalies.NAME]")
+        for name, section in sections.items():
+            here = (*where, "anomalies", self.value(Id, name, (*where, "anomalies", name)))
+            kind, own = section.get("kind", name), {k: v for k, v in section.items() if k != "kind"}
+            made[name] = Anomaly(kind, self.plugin("anomalies", kind, own, here, ("kind",)))
+            for drawn in ("zones", "lines"):
+                for area in getattr(made[name].options, drawn, ()):
+                    if area not in camera[drawn]:
+                        known = ", ".join(camera[drawn]) or "none"
+                        raise self.error((*here, drawn), f"names {area!r}; there are: {known}")
+        return made
 
     def plugin(self, folder: str, kind: Any, table: Any, where: tuple[str, ...], also_known: Iterable[str] = ()) -> Any:
         try:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
-
-import msgspec
+from typing import Any, Protocol
 
 from agent import config, plugins
+from agent.anomalies import wall_now
 from agent.capture.mailbox import Mailbox
 from agent.capture.supervisor import Supervisor
-from agent.data import CameraState, Frame, Scene, Tracks
+from agent.data import CameraState, Detections, Frame, Scene
+from agent.detect.ahead import Begun
 from agent.detect.detector import Detector
 from agent.detect.model import Model
+from agent.detect.secondary.aside import Aside
+from agent.detect.secondary.novelty import Watcher
 from agent.detect.watch import Watch
+from agent.publish.switches import Wanted
+from agent.stages import Stages, Surroundings, check_second, resolved
+from agent.tally import Drops, Tally
 from agent.track.counters import Counters
-from agent.track.tracker import Tracker
-from agent.track.zones import Zones
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how often the cameras are checked while no frame comes
-_DROPS_TOLD_S = 10.0
 
 
 class Sink(Protocol):
@@ -40,76 +41,51 @@ class Sink(Protocol):
         """A camera came or went."""
 
 
-@dataclasses.dataclass(slots=True)
-class Tally:
-    """What the loop did since it began."""
-
-    frames: int = 0
-    detections: int = 0
-    tracks: int = 0  # confirmed, each counted once
-    dropped: int = 0  # frames that no one looked at because a newer one had come
-    stage_ms: dict[str, float] = dataclasses.field(default_factory=dict)  # sum of ms per stage
-
-    def add(self, scene: Scene) -> None:
-        """Count one scene."""
-        self.frames += 1
-        self.detections += len(scene.detections)
-        self.tracks += sum(event.kind == "track_start" for event in scene.events)
-        for stage, ms in scene.times.items():
-            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + ms
-
-    def mean_ms(self) -> dict[str, float]:
-        """ms per stage of a mean frame."""
-        return {stage: ms / self.frames for stage, ms in self.stage_ms.items()} if self.frames else {}
-
-
 class Pipeline:
-    """One detector for all cameras, one tracker for each."""
+    """One detector for all cameras, the other stages one for each."""
 
     def __init__(
-        self, settings: config.Config, detector: Watch, sinks: Iterable[Sink], counters: Counters | None = None
-    ) -> None:
-        """`counters` None: zones and lines are counted from 0 and forgotten at the end."""
+        self, settings: config.Config, detector: Watch, sinks: Iterable[Sink], counters: Counters | None = None, *,
+        state: Path | None = None, wall: Callable[[float], float] = wall_now,
+        wanted: Callable[[str], Wanted] = lambda _: Wanted(),
+    ) -> None:  # fmt: skip
+        """`counters` None: zones and lines are counted from 0 and forgotten at the end.
+
+        `state`: where anomalies keep what they learn, None: nowhere; `wall`: Unix s of a frame's t; `wanted`: what a
+        camera should do just now, asked before each of its frames.
+        """
         self.tally = Tally()
         self.stopping = False
         self._took = 0.0  # s for the last look
         self.slow_by = 1.0  # times the usual pause between two looks at a camera; a hot board asks for more
-        self._settings, self._detector, self._sinks = settings, detector, tuple(sinks)
-        self._tracks = dict.fromkeys(settings.cameras, Tracks.empty())  # of each camera's last frame
-        options, self._labels = _resolved(settings, detector.model.card.confidence), detector.model.card.labels
-        self._trackers = {name: Tracker(options, self._labels) for name in settings.cameras}
-        counters = counters or Counters()
-        self._zones = {name: Zones(name, one.zones, one.lines, counters) for name, one in settings.cameras.items()}
-        self._next = dict.fromkeys(settings.cameras, float("-inf"))  # s: frames before it are not looked at
+        self._settings, self._detector, self._sinks, self._wanted = settings, detector, tuple(sinks), wanted
+        self._aside = Aside()
+        self._around = Surroundings(counters or Counters(), state, wall, lambda path: Watcher(path, self._aside))
+        self._stages = {name: self._made(name) for name in settings.cameras}
+        self._mailbox = Mailbox(settings.cameras)
+        self._supervisors: dict[str, Supervisor] = {}
+        self._begun: tuple[str, Begun] | None = None  # a camera's frame that is looked at aside of this thread
 
     def look(self, camera: str, frame: Frame) -> Scene:
-        """One frame, from pixels to what the world hears."""
-        detections = self._detector.detect(camera, frame, self._tracks[camera])
-        begin = time.perf_counter()
-        tracks, events = self._trackers[camera].update(detections, frame.t, frame.seq, self._detector.seen)
-        self._tracks[camera] = tracks
-        ended = [event.track_id for event in events if event.kind == "track_end" and event.track_id is not None]
-        inside, crossings = self._zones[camera].update(
-            tracks, self._labels, frame.size, t=frame.t, seq=frame.seq, ended=ended
-        )
-        events = sorted([*events, *crossings], key=lambda event: event.kind == "track_end")  # its last word comes last
-        events = [dataclasses.replace(event, source=event.source or camera) for event in events]
-        times = {**self._detector.times, "track": (time.perf_counter() - begin) * 1e3}
-        scene = Scene(camera, frame, detections, tracks, tuple(events), times, inside)
-        for sink in self._sinks:
-            sink.on_scene(scene)
+        """One frame, from pixels to what the world hears, in one go."""
+        return self._meant(camera, frame, self._detector.detect(camera, frame, self._stages[camera].tracks))
+
+    def _meant(self, camera: str, frame: Frame, found: Detections) -> Scene:
+        scene = self._stages[camera].look(frame, found, self._detector.seen, self._detector.times)
+        self._tell(scene)
         self.tally.add(scene)
-        self._took = sum(times.values()) / 1e3
+        self._took = sum(scene.times.values()) / 1e3
         return scene
 
-    def replay(self, camera: str) -> Iterator[Scene]:
-        """Every frame of one camera, in this thread, as fast as it goes; nothing is dropped."""
+    def replay(self, camera: str, frames: Iterable[Frame] | None = None) -> Iterator[Scene]:
+        """Every frame of one camera, or these instead, in this thread, as fast as it goes; nothing is dropped."""
         self._camera_changed(CameraState(camera, True, ""))
-        for frame in frames_of(self._settings.cameras[camera]):
+        for frame in frames_of(self._settings.cameras[camera]) if frames is None else frames:
             if self.stopping:
-                return
+                break
             if self._is_due(camera, frame):
                 yield self.look(camera, frame)
+        self._stages[camera].close()
 
     def run(self, seconds: float | None = None, beat: Callable[[], None] = lambda: None) -> None:
         """Live: newest frame of each camera, until the sources end, `stopping` is set or `seconds` are over.
@@ -117,63 +93,137 @@ class Pipeline:
         `beat` is called once a round, in this thread: whoever hears nothing from it knows that the loop hangs.
         Raises CameraError for a source that cannot be, or three reads that hang.
         """
-        mailbox = Mailbox(self._settings.cameras)
-        supervisors = [_supervisor(name, camera, mailbox) for name, camera in self._settings.cameras.items()]
-        drops = _Drops(mailbox.dropped)
+        drops = Drops(self._mailbox.dropped)
         deadline = time.monotonic() + seconds if seconds else float("inf")
-        for supervisor in supervisors:
-            supervisor.start()
+        self._aside.start()
+        for name in self._settings.cameras:
+            self._open(name)
         try:
-            while not (self.stopping or mailbox.ended or time.monotonic() >= deadline):
-                item = mailbox.take(min(_TICK_S, max(0.0, deadline - time.monotonic())))
-                if isinstance(item, CameraState):
-                    self._camera_changed(item)
-                elif item and self._is_due(*item):
-                    self.look(*item)
+            while not (self.stopping or self._mailbox.ended or time.monotonic() >= deadline):
+                if self._begun:
+                    self._begun[1].wait()  # only now: the newest frame is the one that follows
+                patience = 0.0 if self._begun else min(_TICK_S, max(0.0, deadline - time.monotonic()))
+                self.hear(self._mailbox.take(patience))
                 now = time.monotonic()
-                for supervisor in supervisors:
+                for supervisor in self._supervisors.values():
                     supervisor.check(now)
                 drops.tell(now, self.tally)
-                self.tally.dropped = sum(mailbox.dropped.values())
+                self.tally.dropped = sum(self._mailbox.dropped.values())
                 beat()
         finally:
-            for supervisor in supervisors:
+            self._settle()
+            self._aside.stop()
+            for supervisor in self._supervisors.values():
                 supervisor.stop()
+            for stages in self._stages.values():
+                stages.close()
+
+    def hear(self, item: tuple[str, Frame] | CameraState | None) -> None:
+        """A word of the mailbox. Inference begins before what that of the frame before gave is read: see ahead.py."""
+        if isinstance(item, tuple) and self._is_due(*item):
+            if self._begun:
+                self._begun[1].wait()
+            begun = self._detector.begin(item[1])
+            self._settle()
+            self._begun = (item[0], begun) if begun else None
+            if not begun:
+                self.look(*item)
+            return
+        self._settle()
+        if isinstance(item, CameraState):
+            self._camera_changed(item)
+
+    def _settle(self) -> None:
+        """A frame that was begun becomes a scene."""
+        pending, self._begun = self._begun, None
+        if pending:
+            self._meant(pending[0], pending[1].frame, self._detector.read(pending[1]))
+
+    def take_over(
+        self, settings: config.Config, detector: Watch, sinks: Iterable[Sink], wanted: Callable[[str], Wanted]
+    ) -> None:
+        """Between two frames: from the next one on another config. What it leaves as it was goes on undisturbed."""
+        self._settle()
+        before, card = self._settings.cameras, detector.model.card
+        for name, stages in list(self._stages.items()):
+            stays = name in settings.cameras and _source(settings.cameras[name]) == _source(before[name])
+            if stages.last and (not stays or stages.loses_tracks(settings, card)):
+                self._tell(stages.rest(stages.last, "config"))
+            if not stays:
+                self._leave(name)
+        self._settings, self._detector, self._sinks, self._wanted = settings, detector, tuple(sinks), wanted
+        for name in settings.cameras:
+            if name in self._stages:
+                self._stages[name].renew(settings, card)
+                self._stages[name].wanted = None  # to be obeyed once more: the detector may be another
+                if shown := self._stages[name].shown:
+                    self._camera_changed(shown)
+            else:
+                self._stages[name] = self._made(name)
+                self._open(name)
+
+    def _made(self, name: str) -> Stages:
+        return Stages(name, self._settings, self._detector.model.card, self._around)
+
+    def _open(self, name: str) -> None:
+        camera = self._settings.cameras[name]
+        kind = plugins.get("capture/cameras", camera.kind)
+        self._mailbox.add(name)
+        self._supervisors[name] = Supervisor(
+            *(name, lambda: frames_of(camera), self._mailbox), stale_s=camera.stale_s, live=kind.LIVE, noisy=kind.NOISY
+        )
+        self._supervisors[name].start()
+
+    def _leave(self, name: str) -> None:
+        """The camera goes, or comes back as another."""
+        self._supervisors.pop(name).stop()
+        self._mailbox.remove(name)
+        self._stages.pop(name).leave()
+        self._detector.forget(name)
+        for sink in self._sinks:
+            sink.on_camera(CameraState(name, False, "not as it was in the config"))
 
     def _camera_changed(self, state: CameraState) -> None:
-        log.info("camera %s: %s", state.camera, "online" if state.online else f"offline, {state.reason}")
+        stages = self._stages.get(state.camera)
+        if stages is None:  # the last word of one that is not in the config any more
+            return
+        if state != stages.shown:
+            log.info("camera %s: %s", state.camera, "online" if state.online else f"offline, {state.reason}")
+        stages.shown = state
         for sink in self._sinks:
             sink.on_camera(state)
 
     def _is_due(self, camera: str, frame: Frame) -> bool:
-        fps = self._settings.cameras[camera].fps
-        pause = 1 / fps if fps else 0.0  # s
+        stages = self._stages.get(camera)
+        if stages is None:
+            return False
+        stages.last = frame
+        self._obey(stages, frame)
+        if not stages.watching:
+            return False
+        pause = 1 / stages.fps if stages.fps else 0.0  # s
         if self.slow_by > 1:
             pause = self.slow_by * max(pause, self._took)
-        if frame.t < self._next[camera] - 0.1 * pause:  # a frame a little early is the one meant
+        if frame.t < stages.due - 0.1 * pause:  # a frame a little early is the one meant
             return False
-        self._next[camera] = max(self._next[camera] + pause, frame.t)
+        stages.due = max(stages.due + pause, frame.t)
         return True
 
-
-class _Drops:
-    """Tells once a period how many frames were dropped, and which stage is too slow."""
-
-    def __init__(self, dropped: Mapping[str, int]) -> None:
-        self._dropped, self._told, self._since = dropped, dict(dropped), time.monotonic()
-
-    def tell(self, now: float, tally: Tally) -> None:
-        if now - self._since < _DROPS_TOLD_S:
+    def _obey(self, stages: Stages, frame: Frame) -> None:
+        """What is wanted now; who stops looking says so once, with a scene without tracks."""
+        wanted = self._wanted(stages.name)
+        if wanted == stages.wanted:
             return
-        for camera, count in self._dropped.items():
-            if count > self._told[camera]:
-                stages = tally.mean_ms()
-                slowest = max(stages, key=stages.__getitem__, default="start")
-                log.info(
-                    *("camera %s: dropped %d frames in %.0f s: %s takes %.0f ms", camera, count - self._told[camera]),
-                    *(now - self._since, slowest, stages.get(slowest, 0.0)),
-                )
-        self._told, self._since = dict(self._dropped), now
+        self._settle()
+        looked, stages.due = stages.watching, float("-inf")
+        stages.obey(wanted)
+        self._detector.tune(stages.name, stages.masks, stages.limits.high or 0.0, stages.limits.low)
+        if looked and not stages.watching:
+            self._tell(stages.rest(frame, "detection off"))
+
+    def _tell(self, scene: Scene) -> None:
+        for sink in self._sinks:
+            sink.on_scene(scene)
 
 
 @contextlib.contextmanager
@@ -192,21 +242,13 @@ def stopped_by_signals(pipeline: Pipeline) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _resolved(settings: config.Config, recommended: float) -> config.Tracker:
-    """The tracker's options, with the model's confidence where they name none of their own."""
-    options = settings.tracker
-    confidence = recommended if settings.model.confidence is None else settings.model.confidence
-    high = confidence if options.high is None else options.high
-    return msgspec.structs.replace(options, high=high, low=min(options.low, high))
-
-
-def open_detector(settings: config.Config, path: Path | None = None) -> Watch:
-    """The detector that the config asks for; `path` is where the config stands, for errors.
+def open_detector(settings: config.Config, path: Path | None = None, model: Model | None = None) -> Watch:
+    """The detector that the config asks for; `path` is where the config stands, for errors; `model` one that is open.
 
     Raises ModelError, or ConfigError for a label that the model does not know.
     """
     wanted = settings.model
-    model = Model(wanted.file, backend=wanted.backend, threads=wanted.threads, labels_file=wanted.labels_file)
+    model = model or Model(wanted.file, backend=wanted.backend, threads=wanted.threads, labels_file=wanted.labels_file)
     for where, label in _labels_named(settings):
         known = wanted.labels if where[0] == "cameras" and wanted.labels else model.card.labels
         if label not in known:
@@ -214,10 +256,12 @@ def open_detector(settings: config.Config, path: Path | None = None) -> Watch:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             whose = f"label of {model.name}" if known is model.card.labels else "label that is reported"
             raise config.complaint(path, where, f"{label!r} is not a {whose}{hint}")
+    check_second(settings, path)
     # weak detections too: they may not found a track, but they keep one going
-    detector = Detector(model, confidence=settings.tracker.low, only=wanted.labels)
+    limits = resolved(settings, model.card.confidence)
+    detector = Detector(model, confidence=limits.low, only=wanted.labels)
     masks = {name: camera.masks for name, camera in settings.cameras.items()}
-    return Watch(detector, settings.detect, masks, certain=_resolved(settings, model.card.confidence).high)
+    return Watch(detector, settings.detect, masks, certain=limits.high)
 
 
 def _labels_named(settings: config.Config) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -225,10 +269,14 @@ def _labels_named(settings: config.Config) -> Iterator[tuple[tuple[str, ...], st
     for label in settings.model.labels:
         yield ("model", "labels"), label
     for name, camera in settings.cameras.items():
-        for kind, areas in (("zones", camera.zones), ("lines", camera.lines)):
+        for kind, areas in (("zones", camera.zones), ("lines", camera.lines), ("anomalies", _options(camera))):
             for area, drawn in areas.items():
-                for label in drawn.labels:
+                for label in getattr(drawn, "labels", ()):
                     yield ("cameras", name, kind, area, "labels"), label
+
+
+def _options(camera: config.Camera) -> dict[str, Any]:
+    return {name: anomaly.options for name, anomaly in camera.anomalies.items()}
 
 
 def frames_of(camera: config.Camera) -> Iterator[Frame]:
@@ -237,8 +285,6 @@ def frames_of(camera: config.Camera) -> Iterator[Frame]:
     return frames
 
 
-def _supervisor(name: str, camera: config.Camera, mailbox: Mailbox) -> Supervisor:
-    kind = plugins.get("capture/cameras", camera.kind)
-    return Supervisor(
-        name, lambda: frames_of(camera), mailbox, stale_s=camera.stale_s, live=kind.LIVE, noisy=kind.NOISY
-    )
+def _source(camera: config.Camera) -> tuple[object, ...]:
+    """What makes it another camera when it changes."""
+    return camera.kind, camera.options, camera.stale_s

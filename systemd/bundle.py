@@ -25,6 +25,7 @@ NOT_BUILT = (".*", "build", "*.egg-info", "tests", "__pycache__")
 # What Pi OS bookworm's picamera2 comes with is compiled for NumPy 1, and does not load beside NumPy 2. All others do
 # with NumPy 1.26, OpenCV's own word (numpy>=2) notwithstanding.
 NUMPY_OF_THE_SYSTEM = {"3.11": "numpy==1.26.4"}
+EXTRAS = ("signed",)  # of pyproject.toml, that every device gets
 INSTALLED = ("lookout.service", "60-lookout.rules", "agent.toml", "install.sh")
 
 
@@ -71,9 +72,10 @@ def environment(python: str, machine: str) -> dict[str, str]:
 
 
 def requirements(target: dict[str, str]) -> list[str]:
-    """What the agent itself depends on."""
+    """What the agent itself depends on, with its extras for a device."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return [bare(r) for r in map(Requirement, project["dependencies"]) if not r.marker or r.marker.evaluate(target)]
+    wanted = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
+    return [bare(r) for r in map(Requirement, wanted) if not r.marker or r.marker.evaluate(target)]
 
 
 def pins(target: dict[str, str]) -> list[str]:

@@ -66,10 +66,18 @@ configure() {
 choose() {  # in [model], where the file is one of ours or still the comment; and not what `lookout update` chose before
   if grep -q '^#\{0,1\}file = "/opt/lookout/models/' "$ETC/agent.toml"; then
     sed -i "s|^#\{0,1\}file = \"/opt/lookout/models/.*|file = \"$1\"|" "$ETC/agent.toml"
-    [ ! -e "$CHOSEN" ] || mv "$CHOSEN" "$CHOSEN.before-$VERSION"
+    [ ! -e "$CHOSEN" ] || forget
   else
     say "$ETC/agent.toml names a model of its own; to use this one set [model] file = \"$1\" there"
   fi
+}
+
+forget() {  # what was chosen, but not the newest version that was ever accepted: a signed old one must not come back
+  mv "$CHOSEN" "$CHOSEN.before-$VERSION"
+  accepted=$(sed -n 's/.*"accepted":\([0-9][0-9]*\).*/\1/p' "$CHOSEN.before-$VERSION")
+  [ -n "$accepted" ] || return 0
+  echo "{\"accepted\":$accepted}" > "$CHOSEN"
+  chown --reference="$CHOSEN.before-$VERSION" "$CHOSEN"
 }
 
 unconfigure() {

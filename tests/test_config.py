@@ -66,6 +66,21 @@ ERRORS = [
         "3: cameras.a.mqtt is not a known key; known here: ",
     ),
     (
+        "a manifest without a key",
+        SYNTHETIC + '[updates]\nmanifest = "https://x/m.manifest.json"',
+        "3: updates manifest needs a public_key; `python -m convert sign --new-key FILE` prints one",
+    ),
+    (
+        "a manifest over http",
+        SYNTHETIC + '[updates]\nmanifest = "http://x/m.manifest.json"',
+        "4: updates.manifest must be an https:// address that ends in NAME.manifest.json, not 'http://x/m.manifest.json'",
+    ),
+    (
+        "a key that is none",
+        SYNTHETIC + '[updates]\npublic_key = "abc"',
+        "4: updates.public_key must be 32 bytes in base64, not 'abc'",
+    ),
+    (
         "inline table",
         'cameras = {a = {kind = "synthetic", rate = -1}}',
         "1: cameras.a.rate must be a number > 0, not -1",

@@ -1,19 +1,15 @@
-"""Run the agent on the cameras of a config until it is told to stop (SIGTERM, Ctrl-C)."""
+"""Run the agent on the cameras of a config until it is told to stop (SIGTERM, Ctrl-C); SIGHUP: a changed config."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from agent import config
-from agent.device.duty import Duty
-from agent.device.thermal import Thermal
-from agent.device.updates import Store, Trial
-from agent.device.watchdog import Watchdog
-from agent.pipeline import Pipeline, open_detector, stopped_by_signals
-from agent.publish.publisher import Publisher
+from agent.device.updates import Store
+from agent.pipeline import stopped_by_signals
+from agent.reload import Live, with_model
 from agent.track.counters import Counters
 
 
@@ -22,24 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = config.load(args.config)
     store = Store(settings.state_dir / "models")
-    if chosen := store.begin():
-        settings = replace(settings, model=replace(settings.model, file=chosen))
-    detector = open_detector(settings, args.config)
-    watchdog = Watchdog(settings.cameras)
-    with (
-        Counters(settings.state_dir) as counters,
-        Publisher(settings, detector.model, counters=counters) as publisher,
-    ):
-        pipeline = Pipeline(settings, detector, [publisher, watchdog], counters)
-        duty = Duty(
-            *(pipeline, watchdog, Thermal(settings.thermal)),
-            runs_on=lambda: detector.model.backend.runs_on,
-            tell=(publisher.on_health, Trial(store).check),
-        )
-        with stopped_by_signals(pipeline):
-            pipeline.run(beat=duty)
-        watchdog.stopping()
-        store.ended_well()
+    settings = with_model(settings, store.begin())
+    with Counters(settings.state_dir) as counters:
+        live = Live(args.config, settings, store, counters)
+        signal.signal(signal.SIGHUP, lambda *_: live.reload())
+        with live, stopped_by_signals(live.pipeline):
+            live.pipeline.run(beat=live)
     return 0

@@ -1,29 +1,34 @@
 """Try it here: the agent on a street clip, a webcam or a made-up scene, with an embedded MQTT broker.
 
-The same pipeline as `run`, with what a board and a broker would be standing in: a clip fetched once from Debian's
-archive, a broker on this machine only, and a subscriber that shows what arrives. Exit code 1 if nothing arrived.
+The same agent as `run`, with what a board and a broker would be standing in: a clip fetched once from Debian's
+archive, a broker on this machine only, a subscriber that shows what arrives, and a config of its own, on which the
+live page draws; it is gone at the end. Exit code 1 if nothing arrived.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import logging
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from agent import config
 from agent.data import LookoutError
-from agent.pipeline import Pipeline, open_detector, stopped_by_signals
-from agent.publish.publisher import Publisher
-from agent.sim import clip
+from agent.device.updates import Store
+from agent.pipeline import stopped_by_signals
+from agent.reload import Live
+from agent.sim import clip, render
 from agent.sim.broker import Broker
-from agent.sim.render import Counters
 from agent.sim.view import View
+from agent.track.counters import Counters
 
 log = logging.getLogger(__name__)
 _CAMERA = "street"
@@ -37,20 +42,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--broker", type=_address, metavar="HOST:PORT", help="a broker of yours, not the embedded one")
     parser.add_argument("--seconds", type=float, help="stop after so long (default: at the end of the source)")
     parser.add_argument("--speed", choices=("realtime", "max"), default="realtime", help="max: every frame, flat out")
+    parser.add_argument("--loop", action="store_true", help="begin a clip again at its end")
+    parser.add_argument("--no-page", action="store_true", help="without the live page")
 
 
 def run(args: argparse.Namespace) -> int:
     camera = source(args.source, args.speed)
-    with _broker(args.broker) as (host, port), tempfile.TemporaryDirectory(prefix="lookout-sim-") as state:
-        settings = msgspec.structs.replace(_settings(args, camera, host, port), state_dir=Path(state))
-        detector = open_detector(settings)
-        with View(host, port, settings.device) as view, Publisher(settings, detector.model) as publisher:
-            pipeline = Pipeline(settings, detector, [publisher])
-            with stopped_by_signals(pipeline):
-                _run(pipeline, args.speed, args.seconds)
-        tally = pipeline.tally
+    if args.loop and hasattr(camera.options, "loop"):
+        camera = msgspec.structs.replace(camera, options=msgspec.structs.replace(camera.options, loop=True))
+    with _broker(args.broker) as (host, port), tempfile.TemporaryDirectory(prefix="lookout-sim-") as folder:
+        path = Path(folder, "agent.toml")
+        path.write_text(_text(args, camera, host, port, Path(folder)), "utf-8")
+        settings = config.load(path)
+        with Counters(settings.state_dir) as counters:
+            live = Live(path, settings, Store(settings.state_dir / "models"), counters)
+            if live.page:
+                print(f"Live page: {live.page.url}", flush=True)
+            with View(host, port, settings.device) as view, live, stopped_by_signals(live.pipeline):
+                _run(live, args.speed, args.seconds)
+        tally = live.pipeline.tally
         return view.finish(
-            Counters(tally.frames, tally.dropped, tally.detections, tally.tracks, times_ms=tally.mean_ms())
+            render.Counters(tally.frames, tally.dropped, tally.detections, tally.tracks, times_ms=tally.mean_ms())
         )
 
 
@@ -73,21 +85,47 @@ def source(text: str | None, pace: str) -> config.Camera:
     return config.camera("file", path=Path(text), pace=pace)
 
 
-def _run(pipeline: Pipeline, speed: str, seconds: float | None) -> None:
+def _run(live: Live, speed: str, seconds: float | None) -> None:
     if speed == "realtime":
-        pipeline.run(seconds)
+        live.pipeline.run(seconds, beat=live)
         return
-    timer = threading.Timer(seconds or threading.TIMEOUT_MAX, lambda: setattr(pipeline, "stopping", True))
+    timer = threading.Timer(seconds or threading.TIMEOUT_MAX, lambda: setattr(live.pipeline, "stopping", True))
     timer.daemon = True
     timer.start()
-    for _ in pipeline.replay(_CAMERA):
-        pass
+    for _ in live.pipeline.replay(_CAMERA):
+        live()
     timer.cancel()
 
 
-def _settings(args: argparse.Namespace, camera: config.Camera, host: str, port: int) -> config.Config:
-    model = config.Model(file=args.model or config.shipped(config.DEFAULT_MODEL), labels_file=args.labels)
-    return config.Config(cameras={_CAMERA: camera}, model=model, mqtt=config.Mqtt(host=host, port=port))
+def _text(args: argparse.Namespace, camera: config.Camera, host: str, port: int, folder: Path) -> str:
+    """An agent.toml."""
+    options = msgspec.to_builtins(camera.options, enc_hook=str)
+    sections: dict[str, dict[str, Any]] = {
+        "": {"state_dir": str(folder)},
+        f"cameras.{_CAMERA}": {"kind": camera.kind, **options},
+        "model": {"file": args.model or config.shipped(config.DEFAULT_MODEL), "labels_file": args.labels},
+        "thermal": {"enabled": False},  # a desktop is cooled otherwise
+        "mqtt": {"host": host, "port": port},
+        "web": {"enabled": not args.no_page, "port": _free(config.Web().port)},
+    }
+    lines = ["# What this simulation runs on. It lies in a folder that is gone at its end."]
+    for name, keys in sections.items():
+        lines += ["", f"[{name}]"] if name else []
+        for key, value in keys.items():
+            if value is not None:
+                told = str(value.absolute()) if isinstance(value, Path) else value
+                lines.append(f"{key} = {json.dumps(told, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+def _free(port: int) -> int:
+    """This port, or 0, any, if somebody else has it."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 @contextlib.contextmanager

@@ -141,7 +141,8 @@ def _adjtimex() -> int:
 def _timedated() -> bool:
     try:
         asked = ("busctl", "--system", "get-property", *_TIMEDATED)
-        return subprocess.run(asked, capture_output=True, timeout=2, check=False).stdout.strip() == b"b true"
+        done = subprocess.run(asked, capture_output=True, timeout=2, check=False)  # noqa: S603
+        return done.stdout.strip() == b"b true"
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -6,9 +6,9 @@
         mine.tflite  mine.json
 
 state.json is the only switch, replaced whole: a process that is killed at any step leaves the old model or the new.
-A chosen model is on trial until the agent has looked at frames with it for `TRIAL_S`. If the agent had to be started
-more than `STARTS` times before that (crash, watchdog, a file that does not load), the one before is chosen again and
-this one refused for good. Where nothing is chosen the config's model runs.
+A chosen model is on trial until the agent has looked at frames with it for `TRIAL_S` (trial.py says what ends it
+earlier). If the agent had to be started more than `STARTS` times before that (crash, watchdog, a file that does not
+load), the one before is chosen again and this one refused for good. Where nothing is chosen the config's model runs.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from agent import modelfile
+from agent import disk, modelfile
 from agent.data import LookoutError
 from agent.detect.model import Model
-from agent.device.health import Health
 
 log = logging.getLogger(__name__)
 STARTS = 3
@@ -48,13 +47,20 @@ class UpdateError(LookoutError):
     """A model that is not taken; the one before stays."""
 
 
-class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """state.json."""
+class State(msgspec.Struct, frozen=True):
+    """state.json; what a newer release wrote into it beside these is left out."""
 
     chosen: str | None = None  # a folder's name; None = the config's model
     before: str | None = None  # what was chosen before; None = the config's model
     starts: int | None = None  # of the agent with a model on trial; None = it has proved itself
     refused: tuple[str, ...] = ()
+    accepted: int = 0  # the highest version of a manifest that was ever taken; it never falls
+    versions: dict[str, int] = {}  # of the folders there are, where they came with one
+
+    @property
+    def version(self) -> int:
+        """Of the chosen model; 0 for one that came without a manifest."""
+        return self.versions.get(self.chosen or "", 0)
 
 
 class Store:
@@ -78,27 +84,35 @@ class Store:
         """The model in a folder; None where there is none."""
         return next(iter(sorted((self.folder / name).glob("*.tflite"))), None) if name else None
 
-    def install(self, file: Path, sha256: str = "", test: Callable[[Path], float] | None = None) -> str:
+    def install(
+        self, file: Path, sha256: str = "", test: Callable[[Path], float] | None = None, *, version: int = 0
+    ) -> str:
         """Take a model, to run from the next start on; the name of its folder.
 
-        `sha256` is that of the file, as its maker told it. Raises UpdateError or ModelError: nothing has changed.
+        `sha256` is that of the file, as its maker told it, `version` its manifest's (0: it has none), which must be
+        above all that were taken before. Raises UpdateError or ModelError: nothing has changed.
         """
         state = self.state
+        if version and version <= state.accepted:
+            raise UpdateError(f"model {file.name}: version {version} is not above {state.accepted}, which was taken")
         incoming = self._copied(file, sha256)
         try:
             name = _digest(incoming / file.name)[:16]
             if name in state.refused:
                 raise UpdateError(f"model {file}: was refused before, when it was on trial")
             if name == state.chosen:
+                if version:
+                    self._write(_taken(state, name, version))
                 return name
             modelfile.read(incoming / file.name)
             (test or self_test)(incoming / file.name)
             if self.path(name) is None:
                 shutil.rmtree(self.folder / name, ignore_errors=True)
                 incoming.rename(self.folder / name)
-                _sync(self.folder)
+                disk.sync_folder(self.folder)
             proved = state.chosen if state.starts is None else state.before
-            self._write(State(name, proved, 0, state.refused))
+            changed = msgspec.structs.replace(state, chosen=name, before=proved, starts=0)
+            self._write(_taken(changed, name, version))
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
         self._prune()
@@ -133,7 +147,7 @@ class Store:
         refused = (*state.refused, state.chosen) if state.chosen and state.starts is not None else state.refused
         back = state.before if self.path(state.before) else None
         log.error("updates: back from model %s to %s: %s", state.chosen, back or "the config's", why)
-        self._write(State(back, None, None, refused))
+        self._write(msgspec.structs.replace(state, chosen=back, before=None, starts=None, refused=refused))
 
     def _copied(self, file: Path, sha256: str) -> Path:
         """A folder with a copy of the model and its sidecars, on the disk; what is verified is what will run."""
@@ -146,8 +160,8 @@ class Store:
             incoming.mkdir()
             for source in (file, *(file.with_suffix(suffix) for suffix in _SIDECARS)):
                 if source is file or source.is_file():
-                    _write_whole(incoming / source.name, source.read_bytes())
-            _sync(incoming)
+                    disk.write(incoming / source.name, source.read_bytes())
+            disk.sync_folder(incoming)
         except OSError as error:
             raise UpdateError(f"model {file}: cannot be copied: {error.strerror}; nothing has changed") from error
         found = _digest(incoming / file.name)
@@ -158,10 +172,9 @@ class Store:
         return incoming
 
     def _write(self, state: State) -> None:
-        draft = self.folder / ".state.json"
-        _write_whole(draft, msgspec.json.encode(state) + b"\n")
-        draft.replace(self.folder / "state.json")
-        _sync(self.folder)
+        known = {name: n for name, n in state.versions.items() if name in (state.chosen, state.before)}
+        state = msgspec.structs.replace(state, versions=known)
+        disk.replace(self.folder / "state.json", msgspec.json.encode(state) + b"\n")
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -177,25 +190,6 @@ class Store:
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in (state.chosen, state.before):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-class Trial:
-    """Watches a start with a model that is on trial."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._on_trial = store.state.starts is not None
-        self._since: float | None = None  # s: since when frames have been looked at
-
-    def check(self, health: Health) -> None:
-        """Called with the health every few seconds."""
-        now = time.monotonic()
-        if not self._on_trial or health.fps <= 0:
-            return
-        self._since = now if self._since is None else self._since
-        if now - self._since >= TRIAL_S:
-            self._on_trial = False
-            self._store.keep()
 
 
 def self_test(path: Path) -> float:
@@ -233,24 +227,14 @@ def _test_here(path: Path) -> float:
     return (time.perf_counter() - begin) / 3 * 1e3
 
 
+def _taken(state: State, name: str, version: int) -> State:
+    """With the version of a model that has come."""
+    accepted, versions = max(state.accepted, version), {**state.versions, name: version or state.versions.get(name, 0)}
+    return msgspec.structs.replace(state, accepted=accepted, versions=versions)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """A rename is on the disk once its folder is."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 if __name__ == "__main__":

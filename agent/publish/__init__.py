@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from agent.data import Scene
 from agent.device.health import Health
-from agent.publish.payloads import EventMessage
+from agent.device.manifest import Standing
+from agent.publish.payloads import AnomalyMessage, EventMessage
 from agent.publish.switches import Switches
 from agent.publish.wire import Sender
 
@@ -47,7 +48,7 @@ class Durable:
     """What must arrive: numbered and stored by the outbox, kept until the broker acknowledged it."""
 
     topic: str
-    draft: EventMessage  # seq 0
+    draft: EventMessage | AnomalyMessage  # seq 0
     priority: int = 1  # when the outbox is full the lowest goes first
 
 
@@ -65,6 +66,15 @@ class Received:
     correlation: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the loop is asked to do between two frames. Its answer comes later, by Publisher.answer."""
+
+    verb: str
+    arguments: Any  # of commands.VERBS
+    asked: Received
+
+
 @dataclass(slots=True)
 class Stats:
     """What was sent since the start; read by health and the terminal view."""
@@ -77,6 +87,7 @@ class Stats:
     waiting: int = 0  # events in the outbox
     given_up: int = 0  # events that the outbox had no room for, that expired or were damaged
     outbox_trouble: str = ""  # why events are not safe just now
+    config_trouble: str = ""  # why the config that was to be taken over was not
     errors: int = 0  # topics that raised
 
 
@@ -100,8 +111,11 @@ class Scope:
     zones: Mapping[str, Sequence[str]] = field(default_factory=dict)  # camera -> names of the rows of Scene.inside
     counters: Counters | None = None
     switches: Switches = field(default_factory=lambda: Switches((), None))
-    obeys: Collection[str] = ()  # commands that the pipeline carries out: "set"
+    obeys: Collection[str] = ()  # commands that the pipeline carries out: "set", and those that it gets as an Order
+    order: Callable[[Order], None] = lambda _: None  # hands one over
     stats: Callable[[], Stats] = Stats
+    areas: Mapping[str, Collection[str]] = field(default_factory=dict)  # camera -> names of its zones and lines
+    offers: Callable[[], Standing] | None = None  # which model's version runs and which there is; None: nobody looks
 
     def topic(self, *levels: str) -> str:
         """topic("yard", "events") -> "lookout/<device>/yard/events"."""
@@ -132,6 +146,10 @@ class Topic:
 
     def received(self, message: Received) -> Iterable[Message]:
         """Something came on the subscription of one of the topics."""
+        return ()
+
+    def answered(self, order: Order, refusal: str) -> Iterable[Message]:
+        """An order was carried out, or why not."""
         return ()
 
     def closing(self) -> Iterable[Message]:

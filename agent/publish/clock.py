@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from agent.device.health import clock_synchronised
 
@@ -33,30 +34,16 @@ class Clock:
         return self._trusted
 
 
-class FixedClock(Clock):
-    """Monotonic 0 is `start` (Unix s) for ever and nothing ages: a replay writes the same bytes each time."""
-
-    def __init__(self, start: float = 0.0) -> None:
-        super().__init__()
-        self._start, self._latest = start, 0.0
-
-    def monotonic(self) -> float:
-        """The latest moment that was spoken of."""
-        return self._latest
-
-    def wall(self, t: float) -> float:
-        """Unix s of monotonic `t`."""
-        self._latest = t
-        return self._start + t
-
-    def trusted(self) -> bool:
-        """Always."""
-        return True
-
-
 def rfc3339(unix_s: float) -> str:
     """1700000000.5 -> "2023-11-14T22:13:20.500Z"."""
-    return f"{datetime.fromtimestamp(round(unix_s, 3), UTC).isoformat(timespec='milliseconds')[:23]}Z"
+    second, ms = divmod(round(unix_s * 1000), 1000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(unix_s: int) -> str:
+    """1700000000 -> "2023-11-14T22:13:20"; the events of one second share it."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat()[:19]
 
 
 def uuid7(unix_s: float) -> str:

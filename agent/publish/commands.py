@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from agent.areas import MAX_POINTS, Point, Zone
 from agent.data import LookoutError
 
 MAX_BYTES = 16_384
 BURST, PER_S = 10, 1.0  # commands at once, and in the long run
+_POLYGON = Annotated[tuple[Point, ...], Meta(min_length=3, max_length=MAX_POINTS)]
 _NAME = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -31,6 +33,26 @@ class Set(Struct, frozen=True, forbid_unknown_fields=True):
     detection: bool | msgspec.UnsetType | None = msgspec.UNSET
     confidence: Annotated[float, Meta(ge=0.01, le=1)] | msgspec.UnsetType | None = msgspec.UNSET
     fps: Annotated[float, Meta(ge=0.1, le=240)] | msgspec.UnsetType | None = msgspec.UNSET
+    masks: Annotated[tuple[_POLYGON, ...], Meta(max_length=16)] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Reload(Struct, frozen=True, forbid_unknown_fields=True):
+    """command/reload: read agent.toml again and take it over; one that is not good changes nothing."""
+
+
+class UpdateModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """command/update_model: a file in the agent's `models_dir`, or the newest that the maker of [updates] offers.
+
+    It is tried, taken over and put on trial.
+    """
+
+    file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.tflite$")] = ""  # a name: no folder, no URL
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] = ""  # of the file
+    newest: bool = False
+
+    def __post_init__(self) -> None:
+        if [bool(self.file), bool(self.sha256)] != [not self.newest] * 2:
+            raise ValueError('Either {"newest": true} or both `file` and `sha256`')
 
 
 class ResetCounts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +62,13 @@ class ResetCounts(Struct, frozen=True, forbid_unknown_fields=True):
     camera: _NAME | None = None
 
 
-VERBS: dict[str, type[Struct]] = {"reset_counts": ResetCounts, "set": Set, "snapshot": Snapshot}
+VERBS: dict[str, type[Struct]] = {
+    "reload": Reload,
+    "reset_counts": ResetCounts,
+    "set": Set,
+    "snapshot": Snapshot,
+    "update_model": UpdateModel,
+}
 
 
 def parse(verb: str, payload: bytes) -> Any:
@@ -50,9 +78,13 @@ def parse(verb: str, payload: bytes) -> Any:
     if len(payload) > MAX_BYTES:
         raise CommandError(f"larger than {MAX_BYTES} bytes")
     try:
-        return msgspec.json.decode(payload or b"{}", type=VERBS[verb])
+        arguments = msgspec.json.decode(payload or b"{}", type=VERBS[verb])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise CommandError(str(error)) from error
+    for n, polygon in enumerate(getattr(arguments, "masks", None) or ()):
+        if flaw := Zone(polygon).flaw():
+            raise CommandError(f"masks[{n}] {flaw}")
+    return arguments
 
 
 class Limiter:

@@ -36,19 +36,27 @@ class Described:
     under: str = "lookout/<device>/"
 
 
+DEVICE_EVENTS = (
+    *("gap", "storage_corrupt", "command", "config_changed", "config_rejected"),
+    *("accelerator_lost", "accelerator_back", "model_offered", "model_kept", "model_rolled_back"),
+)
 TOPICS = (
     Described("status", "birth, will, clean stop", 1, True, "`online` / `offline`"),
     Described("health", "every 30 s and when a state changes", 0, False, "health"),
-    Described("events", "events of the device itself: gap, storage_corrupt, command", 1, False, "event", kept=True),
+    Described("events", f"events of the device itself: {', '.join(DEVICE_EVENTS)}", 1, False, "event", kept=True),
+    Described("model/state", "when it changes, if `[updates]` names a manifest", 1, True, "model"),
     Described("<camera>/status", "when it comes or goes", 1, True, "`online` / `offline`"),
     Described("<camera>/detections", "each frame that has or had something, at most `rate_hz`", 0, False, "detections"),
     Described("<camera>/events", "each event: tracks, zones, lines", 1, False, "event", kept=True),
+    Described("<camera>/anomalies", "each anomaly, when it begins and when it is over", 1, False, "anomaly", kept=True),
+    Described("<camera>/anomalies/active", "when it changes: how many are going on now", 1, True, "integer"),
     Described("<camera>/events/<id>/snapshot", "a track's best picture at its end, if on", 1, False, "JPEG"),
+    Described("<camera>/anomalies/<id>/snapshot", "as one begins: what is strange in red, if on", 1, False, "JPEG"),
     Described("<camera>/counts/<zone>/<label>", "when it changes: how many are inside now", 1, True, "integer"),
     Described("<camera>/counts/<name>/<label>/<way>", "when it changes: how many went in or out", 1, True, "integer"),
-    Described("<camera>/<setting>/state", "when it is set: detection, confidence, fps", 1, True, "text"),
+    Described("<camera>/<setting>/state", "when it is set: detection, confidence, fps, masks", 1, True, "text"),
     Described("<camera>/snapshot", "on command", 1, False, "JPEG"),
-    Described("command/<verb>", "to the agent: snapshot, set, reset_counts", 1, False, "JSON of the verb"),
+    Described("command/<verb>", f"to the agent: {', '.join(commands.VERBS)}", 1, False, "JSON of the verb"),
     Described("command/<verb>/result", "after each command", 1, False, "result"),
     Described("homeassistant/device/lookout_<device>/config", "on connect, if on", 1, True, "discovery", under=""),
     Described("frigate/events", "new, update, end, if on", 1, False, "as Frigate's", under=""),
@@ -149,15 +157,33 @@ widths and heights per second.
 
 Events are delivered at least once and in order. Each has an `id` that is the same in every delivery (drop those you
 know), and a `seq` that rises by 1 over all events of a device: a missing number is an event that was given up, and a
-`gap` event says how many and why (`full`, `expired`, `corrupt`, `too large for the broker`). A new `boot_id` is a new
-run of the agent; if `seq` starts again with it, the agent's storage was lost. `consumer.py` shows it in 20 lines.
+`gap` event says how many and why (`full`, `expired`, `corrupt`, `too large for the broker`, `the broker cuts the
+connection on it`). A new `boot_id` is a new run of the agent; if `seq` starts again with it, the agent's storage was
+lost. `consumer.py` shows it in 20 lines.
 
 A broker that crashes loses what it has acknowledged unless it is told not to; for mosquitto that is `persistence true`,
 `autosave_on_changes true`, `autosave_interval 1`, and `max_queued_messages` for the time a consumer may be away. What
 was acknowledged in the last one to two seconds before a connection broke is sent again: no broker saves in an instant.
 
+An anomaly says `active` true when it begins and false, with the same `episode`, when it is over. A run of the agent
+that ends takes its open episodes with it: `<camera>/anomalies/active` is 0 again, and `boot_id` another.
+
+Commands are off until `[mqtt.topics.command]` says `enabled = true`; each is answered on `command/<verb>/result` and
+kept as a `command` event. `set` changes one camera until it is set otherwise, restarts included; null gives a setting
+back to the config, and `masks` (polygons 0..1 in which no movement counts) stand in for the config's. While
+`detection` is off no frame is looked at, every track ends, and the camera stays online. `reload` (or SIGHUP) reads
+agent.toml again: if it is good, it is taken over between two frames, and retained topics of cameras, zones and lines
+that went are removed; if not, nothing changes, and a `config_rejected` event and `health` say file, line and key. A
+camera whose source, zones and lines are as they were keeps its tracks and counts. `update_model` takes a file by name
+and sha256 from `models_dir` on the device, or as `{{"newest": true}}` what the maker named in `[updates]` offers and
+has signed; it tries it in a process of its own, takes it over and puts it on trial. A trial ends after ten minutes of
+work with a `model_kept` event, or with `model_rolled_back`, which says why, and the model before running again: outputs
+that are no numbers or never change, nothing seen where the one before nearly always saw something, far slower than it.
+`state_dir`, and the model of an Edge TPU, change only when the agent starts.
+
 In the broker's access list a device needs `lookout/<device>/#` to write and
-`lookout/<device>/command/#` to read.
+`lookout/<device>/command/#` to read; with all of `lookout/<device>/#` to read it also removes what an earlier run left
+retained of cameras, zones and lines that are no more.
 """
 
 if __name__ == "__main__":

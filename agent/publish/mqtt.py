@@ -27,7 +27,7 @@ from agent.publish.session import V5, V311, Note, Offline, Online, Outgoing, Ses
 
 log = logging.getLogger(__name__)
 TAKEN_OVER_S = 15.0  # at least: two agents of one name would else throw each other out many times a second
-EVICTIONS = 5  # connections that were accepted and soon cut, one after the other: somebody else has our id
+EVICTIONS = 6  # connections that were accepted and soon cut, one after the other: somebody else has our id
 STEADY_S = 30.0  # a connection that held so long was a good one: the back-off begins anew
 TOLD_EVERY_S = 10.0
 
@@ -160,11 +160,13 @@ class Connection:
             if self._wake_reader in readable:
                 self._wake_reader.recv(4096)
                 self._woken = False  # before looking into the queue: what comes from here on wakes again
-            if session.online:
+            if session.online and self._outgoing:
+                session.gather(True)
                 while self._outgoing:
                     generation, message = self._outgoing.popleft()
                     if generation == session.generation:
                         session.publish(message)
+                session.gather(False)
             session.work(read=sock in readable, write=bool(writable))
             if self._stopping.is_set() and not (self._clean and (self._outgoing or session.wants_write())):
                 session.end(self._clean)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from agent import config
 from agent.publish.clock import Clock
-from agent.publish.store import DamagedError, Loss, Row, Store, StoreError, Totals, salvage, set_aside
+from agent.publish.store import DamagedError, Loss, Row, Store, StoreError, Totals, opened
 from agent.publish.waiting import Rested, Waiting
 
 log = logging.getLogger(__name__)
@@ -38,17 +38,18 @@ class Outbox:
         self.trouble = ""  # why events are not safe on the disk just now, for people; "" if they are
         self.dropped = 0
         self.reports: list[tuple[str, dict[str, object]]] = []  # (kind, detail) of what should be told as an event
-        self._options, self._path, self._clock = options, path, clock
+        self._options, self.path, self._clock = options, path, clock
         self._store: Store | None = None
         self._seq = 0
         self._waiting = Waiting()
         self._ram_bytes = 0
         self._ram: dict[int, Row] = {}  # not on the disk yet
+        self._line: deque[int] = deque()  # seq of those of them that were not handed out; may name rows that are gone
         self._resting: deque[Rested] = deque()  # acknowledged a moment ago, oldest first
         self._again: set[int] = set()  # sent once more after a rest; a second rest could go on for ever
         self._gone: list[int] = []  # still on the disk
         self._losses: dict[str, Loss] = {}  # reason -> what went and was not told yet
-        self._cursor = 0  # seq of the last row handed out: up to it, rows are in flight
+        self.cursor = 0  # seq of the last row handed out: up to it, rows are in flight
         self._committed = self._retry_at = float("-inf")  # s, monotonic
         self._retry_s = RETRY_S[0]
         self._unsaved = False  # losses that the disk does not know of
@@ -58,10 +59,10 @@ class Outbox:
 
     def open(self) -> None:
         """Read what the last run left. Never raises: without a disk, memory has to do."""
-        if self._path is None:
+        if self.path is None:
             return
         try:
-            self._adopt(self._opened(self._path))
+            self._adopt(self._opened(self.path))
         except StoreError as error:
             self._fail(error)
 
@@ -82,10 +83,10 @@ class Outbox:
         expires = int(self._now() + self._options.expiry_s) if mortal else 0
         row = Row(self._seq, priority, expires, topic, body)
         self._ram[row.seq] = row
+        self._line.append(row.seq)
         self._ram_bytes += len(body)
         self._waiting.add(row.seq, priority, len(body))
-        if self._losses.pop(explains, None):
-            self._unsaved = True
+        self._unsaved |= self._losses.pop(explains, None) is not None
         self._make_room()
         return row.seq
 
@@ -96,7 +97,7 @@ class Outbox:
     def due(self) -> float:
         """Seconds until commit() has something to do."""
         now = time.monotonic()
-        if self._path is None:
+        if self.path is None:
             return float("inf")
         if self.trouble:
             return max(0.0, self._retry_at - now)
@@ -113,13 +114,13 @@ class Outbox:
         if time.monotonic() < self._retry_at:
             return
         self._forget_rested(time.monotonic() - REST_S / 2)
-        if self._path is None:
+        if self.path is None:
             self._gone.clear()
-        if self._path is None or not (self._ram or self._gone or self._unsaved or self.trouble):
+        if self.path is None or not (self._ram or self._gone or self._unsaved or self.trouble):
             return
         try:
             if self._store is None:
-                self._adopt(self._opened(self._path))
+                self._adopt(self._opened(self.path))
             assert self._store
             empty = self._seq not in self._waiting  # then no row tells which number comes next
             totals = Totals(self._seq, tuple(self._losses.values())) if empty or self._unsaved else None
@@ -135,7 +136,7 @@ class Outbox:
         """The next rows to send, each handed out once until rewind(). Rows that expired are given up here."""
         rows: list[Row] = []
         for row in islice(self._after_cursor(limit), limit):
-            self._cursor = row.seq
+            self.cursor = row.seq
             if row.expires and self._clock.trusted() and row.expires < self._now():
                 self._give_up(row.seq, "expired")
             else:
@@ -152,7 +153,7 @@ class Outbox:
             self._again.remove(seq)
             if row is None:
                 self._gone.append(seq)
-        elif row is None or self._path is None:
+        elif row is None or self.path is None:
             self._resting.append(Rested(time.monotonic(), seq, priority, size, row))
             if len(self._resting) > REST_ROWS:
                 self._forget_rested(self._resting[0].t)
@@ -162,9 +163,14 @@ class Outbox:
         if seq in self._waiting:
             self._give_up(seq, reason)
 
+    @property
+    def oldest(self) -> float:
+        """Number of the first that waits; infinite if none does."""
+        return next(iter(self._waiting), float("inf"))
+
     def rewind(self) -> None:
         """The connection was lost: what was not acknowledged, or only just, is unsent again."""
-        self._cursor = 0
+        self.cursor = 0
         self._forget_rested(time.monotonic() - REST_S)
         self._waiting.restore((rested.seq, rested.priority, rested.size) for rested in self._resting)
         for rested in self._resting:
@@ -173,6 +179,7 @@ class Outbox:
                 self._ram[rested.seq] = rested.row
                 self._ram_bytes += rested.size
         self._ram = dict(sorted(self._ram.items()))
+        self._line = deque(self._ram)
         self._resting.clear()
 
     def _forget_rested(self, until: float) -> None:
@@ -188,9 +195,9 @@ class Outbox:
     def _after_cursor(self, limit: int) -> Iterator[Row]:
         """Rows behind the cursor that may be sent: those on the disk, and those in memory while that must do."""
         newest_on_disk = (next(iter(self._ram)) if self._ram else self._seq + 1) - 1
-        while self._store and self._cursor < newest_on_disk:
+        while self._store and self.cursor < newest_on_disk:
             try:
-                found = self._store.read(self._cursor, limit)
+                found = self._store.read(self.cursor, limit)
             except DamagedError as error:
                 self._start_afresh(error)
                 return
@@ -202,9 +209,11 @@ class Outbox:
                     self._give_up(seq, "corrupt")
                 elif row is not None and seq in self._waiting:
                     yield row
-            self._cursor = found[-1][0] if found else newest_on_disk
+            self.cursor = found[-1][0] if found else newest_on_disk
         if self._store is None or self.trouble:
-            yield from [row for seq, row in self._ram.items() if seq > self._cursor]
+            while self._line:
+                if (seq := self._line.popleft()) in self._ram:
+                    yield self._ram[seq]
 
     def _remove(self, seq: int) -> None:
         self._waiting.remove(seq)
@@ -224,29 +233,20 @@ class Outbox:
     def _make_room(self) -> None:
         limit = self._options.max_mb * 1_000_000
         while len(self._waiting) > self._options.max_rows or self._waiting.size > limit:
-            victim = self._waiting.first_to_go(after=self._cursor)  # up to the cursor they are in flight
+            victim = self._waiting.first_to_go(after=self.cursor)  # up to the cursor they are in flight
             if victim is None:
                 break
             self._give_up(victim, "full")
         if self.trouble and (len(self._ram) > RAM_ROWS or self._ram_bytes > RAM_BYTES):
-            free = sorted((self._waiting[seq][0], seq) for seq in self._ram if seq > self._cursor)
+            free = sorted((self._waiting[seq][0], seq) for seq in self._ram if seq > self.cursor)
             for _, seq in free[: max(1, RAM_ROWS // 20)]:  # several at once: sorting takes its time
                 self._give_up(seq, "full")
 
     def _opened(self, path: Path) -> Store:
         """The file, or what can be saved of it in a new one."""
-        try:
-            return Store(path)
-        except DamagedError as error:
-            rows, totals = salvage(path)
-            aside = set_aside(path)
-            log.warning("outbox %s; set aside as %s, %d events saved from it", error, aside.name, len(rows))
-            self.reports.append(("storage_corrupt", {"file": aside.name, "reason": str(error), "saved": len(rows)}))
-            store = Store(path)
-            store.write(rows, (), totals)
-            store.found = [(row.seq, row.priority, len(row.body)) for row in rows]
-            store.totals = totals
-            return store
+        store, report = opened(path)
+        self.reports += [("storage_corrupt", report)] if report else []
+        return store
 
     def _adopt(self, store: Store) -> None:
         """Take over what the last run left. A run that has numbered events already cannot: the numbers would clash."""
@@ -266,13 +266,13 @@ class Outbox:
     def _start_afresh(self, error: StoreError) -> None:
         """The open file turned out to be damaged: go on with what can be saved of it."""
         assert self._store
-        assert self._path
+        assert self.path
         self._store.close()
         self._store = None
         on_disk = {seq for seq in self._waiting if seq not in self._ram}
         saved: set[int] = set()
         try:
-            self._store = self._opened(self._path)
+            self._store = self._opened(self.path)
             saved.update(seq for seq, _, _ in self._store.found)
         except StoreError as second:
             self._fail(second)
@@ -292,9 +292,9 @@ class Outbox:
 
     def _succeeded(self) -> None:
         if self.trouble:
-            log.warning("outbox %s: on the disk again", self._path)
+            log.warning("outbox %s: on the disk again", self.path)
         self.trouble, self._retry_at = "", float("-inf")
         self._ram.clear()
+        self._line.clear()
         self._gone.clear()
-        self._ram_bytes, self._unsaved = 0, False
-        self._committed = time.monotonic()
+        self._ram_bytes, self._unsaved, self._committed = 0, False, time.monotonic()

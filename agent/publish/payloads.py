@@ -71,6 +71,31 @@ class EventMessage(Struct, frozen=True, kw_only=True):
     detail: Annotated[dict[str, Any], Meta(description="the numbers that decided: values and limits")]
 
 
+class AnomalyMessage(Struct, frozen=True, kw_only=True):
+    """`<camera>/anomalies`: something is not as it should be (`active`), or is so no more. Delivered as events are."""
+
+    schema: Literal["lookout/anomaly/1"] = "lookout/anomaly/1"
+    device: str
+    id: Annotated[str, Meta(description="UUIDv7, made once: the same in every delivery")]
+    seq: Annotated[int, Meta(ge=1, description="per device, rising by 1 over all events and anomalies")]
+    boot_id: Annotated[str, Meta(description="one run of the agent")]
+    kind: Annotated[str, Meta(description="loitering, tamper, unusual, ...")]
+    active: Annotated[bool, Meta(description="true: it begins; false: it is over")]
+    episode: Annotated[int, Meta(ge=1, description="the same at its begin and its end; per source, from 1 each boot")]
+    time: Time  # of the frame that decided it
+    clock_trusted: ClockTrusted
+    camera: str
+    source: Annotated[str, Meta(description="the anomaly's name in the config")]
+    reason: Annotated[str, Meta(description="why, in words")]
+    value: Annotated[float, Meta(description="as measured; at the end the worst that was")]
+    limit: float
+    baseline: Annotated[tuple[float, float] | None, Meta(description="what is usual here, from and to, if learned")]
+    severity: Annotated[Unit, Meta(description="0 just at the limit, 1 beyond doubt")]
+    track: int | None
+    label: str | None
+    detail: Annotated[dict[str, Any], Meta(description="what else there is to tell: unit, box, zone, lasted_s, ...")]
+
+
 class HealthMessage(Struct, frozen=True, kw_only=True):
     """`health`: states in words, then numbers; null is what the board does not tell."""
 
@@ -81,6 +106,7 @@ class HealthMessage(Struct, frozen=True, kw_only=True):
     cameras: Annotated[dict[str, str], Meta(description='camera -> "online" or "offline"')]
     runs_on: Annotated[str, Meta(description="what computes")]
     outbox: Annotated[str, Meta(description='"ok", or why events are not safe on the disk just now')]
+    config: Annotated[str, Meta(description='"ok", or why the config that was to be taken over last was not')]
     clock: Annotated[str, Meta(description='"synchronised" or "not synchronised"')]
     throttling: tuple[str, ...] | None
     thermal_level: int
@@ -95,6 +121,19 @@ class HealthMessage(Struct, frozen=True, kw_only=True):
     events_waiting: int
     events_given_up: int
     messages_dropped: int
+
+
+class ModelState(Struct, frozen=True, kw_only=True):
+    """`model/state`: the model that looks, and the newest that its maker offers."""
+
+    schema: Literal["lookout/model/1"] = "lookout/model/1"
+    device: str
+    time: Time
+    clock_trusted: ClockTrusted
+    model: Model
+    installed_version: Annotated[str, Meta(description='of its manifest; "0": it came without one')]
+    latest_version: Annotated[str, Meta(description="as installed where there is none above it")]
+    trouble: Annotated[str, Meta(description="why the last look for a newer one found nothing out; else empty")]
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -112,6 +151,8 @@ class Result(Struct, frozen=True, kw_only=True):
 PAYLOADS: dict[str, type[Struct]] = {  # name of the schema's file -> payload
     "detections": Detections,
     "event": EventMessage,
+    "anomaly": AnomalyMessage,
     "health": HealthMessage,
+    "model": ModelState,
     "result": Result,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.publish import State
 
 
@@ -21,6 +23,11 @@ class Retained:
         """This is what holds now."""
         self._latest[state.topic] = state
         self._untold[state.topic] = None
+
+    def remove(self, gone: Callable[[str], bool]) -> None:
+        """Topics that are to disappear from the broker."""
+        for topic in [topic for topic in self._latest if gone(topic)]:
+            self.put(State(topic, b""))
 
     def take(self, limit: int) -> list[State]:
         """What may be sent now, at most `limit`, in the order it was put; each counts as in flight from here."""

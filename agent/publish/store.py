@@ -7,6 +7,7 @@ set aside under another name, and what can still be read of it, row by row, move
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+log = logging.getLogger(__name__)
 _VERSION = 1
 _SCHEMA = f"""
 PRAGMA application_id = {0x4C6B4F62};
@@ -161,6 +163,21 @@ class Store:
         """Folds the log into the file."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+
+def opened(path: Path) -> tuple[Store, dict[str, object]]:
+    """The file and {}; of a damaged one what can be saved, in a new file, and what to tell of that."""
+    try:
+        return Store(path), {}
+    except DamagedError as error:
+        rows, totals = salvage(path)
+        aside = set_aside(path)
+        log.warning("outbox %s; set aside as %s, %d events saved from it", error, aside.name, len(rows))
+        store = Store(path)
+        store.write(rows, (), totals)
+        store.found = [(row.seq, row.priority, len(row.body)) for row in rows]
+        store.totals = totals
+        return store, {"file": aside.name, "reason": str(error), "saved": len(rows)}
 
 
 def set_aside(path: Path) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from agent.areas import Point
+
 log = logging.getLogger(__name__)
 FILE = "switches.json"
 
@@ -19,15 +21,22 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     detection: bool | None = None  # False: frames are taken, but not looked at
     confidence: float | None = None
     fps: float | None = None
+    masks: tuple[tuple[Point, ...], ...] | None = None  # 0..1; they stand in for the config's
 
 
 class Switches:
     """Written by one thread, read by any."""
 
-    def __init__(self, cameras: Iterable[str], folder: Path | None) -> None:
-        """`folder` None keeps them in memory only. A file that cannot be read is left aside with a warning."""
+    def __init__(self, cameras: Iterable[str], folder: Path | None, before: Switches | None = None) -> None:
+        """`folder` None keeps them in memory only. A file that cannot be read is left aside with a warning.
+
+        `before`: those of other cameras, with the same file; what is known there holds and is kept.
+        """
         self._file = folder / FILE if folder else None
         self._wanted: dict[str, Wanted] = dict.fromkeys(cameras, Wanted())
+        if before and before._file == self._file:
+            self._wanted |= before._wanted
+            return
         try:
             text = self._file.read_bytes() if self._file else b"{}"
             kept = msgspec.json.decode(text, type=dict[str, Wanted])

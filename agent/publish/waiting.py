@@ -30,7 +30,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __contains__(self, seq: int) -> bool:
+    def __contains__(self, seq: object) -> bool:
         return seq in self._rows
 
     def __iter__(self) -> Iterator[int]:

@@ -18,8 +18,18 @@ from msgspec import Struct
 from agent.boxes import clip_xyxy
 from agent.data import Array, Event, Scene
 from agent.device.health import Health
+from agent.device.manifest import Standing
 from agent.publish.clock import Clock, rfc3339, uuid7
-from agent.publish.payloads import Detections, EventMessage, HealthMessage, Model, Result, Track
+from agent.publish.payloads import (
+    AnomalyMessage,
+    Detections,
+    EventMessage,
+    HealthMessage,
+    Model,
+    ModelState,
+    Result,
+    Track,
+)
 
 _DECIMALS = 4
 _encoder = msgspec.json.Encoder()
@@ -93,6 +103,34 @@ def event(
     )
 
 
+def anomaly(happened: Event, camera: str, size: tuple[int, int], sender: Sender) -> AnomalyMessage:
+    """One edge of an anomaly's episode at a camera with frames of `size`: a draft without a number."""
+    wall = sender.clock.wall(happened.t)
+    told = detail(happened.detail, size)
+    baseline, label = told.pop("baseline", None), told.pop("label", None)
+    return AnomalyMessage(
+        device=sender.device,
+        id=sender.new_id(wall),
+        seq=0,
+        boot_id=sender.boot_id,
+        kind=told.pop("kind"),
+        active=happened.kind == "anomaly_start",
+        episode=told.pop("episode"),
+        time=rfc3339(wall),
+        clock_trusted=sender.clock.trusted(),
+        camera=camera,
+        source=happened.source,
+        reason=told.pop("reason"),
+        value=told.pop("value"),
+        limit=told.pop("limit"),
+        baseline=None if baseline is None else (baseline[0], baseline[1]),
+        severity=told.pop("severity"),
+        track=happened.track_id,
+        label=label,
+        detail=told,
+    )
+
+
 def health(board: Health, cameras: Mapping[str, str], stats: Any, sender: Sender) -> HealthMessage:
     """The board's, the cameras' and the publisher's (`agent.publish.Stats`) state."""
     clock = sender.clock
@@ -103,6 +141,7 @@ def health(board: Health, cameras: Mapping[str, str], stats: Any, sender: Sender
         cameras=dict(cameras),
         runs_on=getattr(board, "runs_on", ""),
         outbox=stats.outbox_trouble or "ok",
+        config=stats.config_trouble or "ok",
         clock="synchronised" if board.clock_synchronised else "not synchronised",
         throttling=board.throttling,
         thermal_level=board.thermal_level,
@@ -117,6 +156,20 @@ def health(board: Health, cameras: Mapping[str, str], stats: Any, sender: Sender
         events_waiting=stats.waiting,
         events_given_up=stats.given_up,
         messages_dropped=stats.dropped,
+    )
+
+
+def model_state(standing: Standing, sender: Sender) -> ModelState:
+    """The model that runs, and the newest there is."""
+    clock = sender.clock
+    return ModelState(
+        device=sender.device,
+        time=rfc3339(clock.wall(clock.monotonic())),
+        clock_trusted=clock.trusted(),
+        model=sender.model,
+        installed_version=str(standing.installed),
+        latest_version=str(standing.latest),
+        trouble=standing.trouble,
     )
 
 

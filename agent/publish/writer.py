@@ -21,11 +21,12 @@ import msgspec
 
 from agent.data import CameraState, Event, Scene
 from agent.device.health import Health
-from agent.publish import JSON, Durable, Live, Message, Received, Scope, State, Topic, payloads, wire
+from agent.publish import JSON, Durable, Live, Message, Order, Received, Scope, State, Topic, payloads, wire
 from agent.publish.mqtt import Connection
 from agent.publish.outbox import Outbox
 from agent.publish.retained import Retained
 from agent.publish.session import Acked, Note, Offline, Online, Outgoing, Refused
+from agent.publish.suspect import Suspect
 
 log = logging.getLogger(__name__)
 WINDOW = 64  # QoS 1 messages in flight; more is slower (paho walks its list)
@@ -36,7 +37,7 @@ _REPORT_S = 1.0  # what was given up is told at most so often
 _GOODBYE_S = 1.0  # of the time to close, what the last "offline" needs
 _OVERHEAD = 128  # bytes of a packet beside topic and payload, at most
 _GAP_PRIORITY = 9
-_UNSENDABLE = "too large for the broker"
+_UNSENDABLE, _CUT_OFF = "too large for the broker", "the broker cuts the connection on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,18 @@ class Stop:
     """No more will come; send what can be sent until `deadline` (s, monotonic)."""
 
     deadline: float
+    forget: Callable[[str], bool] = lambda _: False  # retained topics on which nobody will speak any more
 
 
-Item = Scene | CameraState | Health | Note | Stop
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An order was carried out, or why not."""
+
+    order: Order
+    refusal: str
+
+
+Item = Scene | CameraState | Health | Event | Answer | Note | Stop
 
 
 class Writer:
@@ -66,6 +76,8 @@ class Writer:
         self._retained.put(State(self._status, b"online"))
         self._online: Online | None = None
         self._answers: deque[Outgoing] = deque()  # Live, but QoS 1: they need room in the window
+        self._results: deque[Answer] = deque(maxlen=16)  # that nobody could be told of yet
+        self._suspect = Suspect(outbox)
         self._in_flight = 0  # QoS 1 messages without an answer
         self._paused_until = self._reported = self._ticked = float("-inf")  # s, monotonic
 
@@ -108,6 +120,11 @@ class Writer:
                     self._tell("camera", camera, online)
                 case Health():
                     self._tell("health", item)
+                case Event(kind, t, _, source, _, detail):
+                    self._append(kind, detail, t, source)
+                case Answer():
+                    self._results.append(item)
+                    self._give_results()
                 case Stop():
                     return item
                 case _:
@@ -140,20 +157,32 @@ class Writer:
             case Online():
                 self._online, self.stats.state, self.stats.reason = note, "online", ""
                 self._in_flight, self._paused_until = 0, float("-inf")
+                self._suspect.online(time.monotonic())
                 self._answers.clear()
                 self._outbox.rewind()
                 self._retained.forget_connection()
                 self._tell("connected")
+                self._give_results()
             case Offline(state, reason):
+                if cause := self._suspect.offline(time.monotonic()):
+                    log.error("mqtt: the broker cut several connections on event %d; given up", cause)
+                    self._outbox.give_up(cause, _CUT_OFF)
                 self._online, self.stats.state, self.stats.reason = None, state, reason
             case Acked(tokens):
                 self.stats.acked += len(tokens)
+                self._suspect.heard()
                 for token in tokens:
                     self._answered(token)
             case Refused(token, reason):
                 self._refused(token, reason)
             case Received():
                 self._tell("received", note, heard=lambda topic: topic.hears_retained or not note.retained)
+
+    def _give_results(self) -> None:
+        """Of orders; whoever asked may be gone while there is no broker, but may also just be waiting."""
+        while self._online and self._results:
+            answer = self._results.popleft()
+            self._tell("answered", answer.order, answer.refusal)
 
     def _answered(self, token: object) -> None:
         self._in_flight -= 1
@@ -174,14 +203,15 @@ class Writer:
     def _report(self, now: float) -> None:
         """Events about the outbox itself: damage at once, losses when the broker is there to hear of them."""
         while self._outbox.reports:
-            self._append(*self._outbox.reports.pop(0), now)
+            self._append(*self._outbox.reports.pop(0), now, "outbox")
         if self._online and now - self._reported >= _REPORT_S:
             self._reported = now
             for loss in self._outbox.losses():
-                self._append("gap", msgspec.structs.asdict(loss), now, explains=loss.reason)
+                self._append("gap", msgspec.structs.asdict(loss), now, "outbox", explains=loss.reason)
 
-    def _append(self, kind: str, detail: Mapping[str, Any], now: float, explains: str = "") -> None:
-        draft = wire.event(Event(kind, now, 0, "outbox", None, detail), None, (1, 1), self._scope.sender)
+    def _append(self, kind: str, detail: Mapping[str, Any], now: float, source: str, explains: str = "") -> None:
+        """An event of the device itself."""
+        draft = wire.event(Event(kind, now, 0, source, None, detail), None, (1, 1), self._scope.sender)
         self._outbox.append(self._scope.topic("events"), partial(_numbered, draft), _GAP_PRIORITY, explains)
 
     def _send_live(self, message: Live) -> None:
@@ -210,6 +240,8 @@ class Writer:
         for state in self._retained.take(max(0, window - self._in_flight)):
             self._in_flight += 1
             self._out(Outgoing(state.topic, state.payload, 1, True, state.topic, content_type=state.content_type))
+        if self._suspect.is_careful:
+            window = 1
         room = window - self._in_flight
         if now < self._paused_until or room < window // 4:  # a few at a time cost more than all at once
             return
@@ -245,9 +277,10 @@ class Writer:
         elif self._in_flight or len(self._outbox):
             return False
         self._tell("closing")
+        self._retained.remove(lambda topic: topic != self._status and stop.forget(topic))
         self._retained.put(State(self._status, b"offline"))
         return False
 
 
-def _numbered(draft: payloads.EventMessage, seq: int) -> bytes:
+def _numbered(draft: payloads.EventMessage | payloads.AnomalyMessage, seq: int) -> bytes:
     return wire.encode(msgspec.structs.replace(draft, seq=seq))

@@ -40,7 +40,7 @@ class Happening(Struct, frozen=True):
 
     kind: str = "?"
     time: _UTC | None = None  # kept in local time
-    camera: str = ""
+    camera: str | None = ""  # None: the device itself
     track: int | None = None
     label: str | None = None
 

@@ -8,14 +8,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import msgspec
 import numpy as np
 import pytest
 
 from agent.__main__ import main
 from agent.device import updates
-from agent.device.health import Board
-from agent.device.updates import Store, Trial, UpdateError
+from agent.device.updates import Store, UpdateError
 
 OLD, NEW, THIRD = (b"\x20\0\0\0TFL3" + text for text in (b"old", b"new", b"third"))
 
@@ -49,21 +47,12 @@ def test_without_updates_the_configs_model_runs_and_nothing_is_written(tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_good_model_is_taken_with_its_sidecars_and_kept(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_good_model_is_taken_with_its_sidecars_and_kept(store: Store, tmp_path: Path) -> None:
     (tmp_path / "new.labels.txt").write_text("person\n")
     store.install(written(tmp_path, "new.tflite", NEW), hashlib.sha256(NEW).hexdigest(), good)
     assert running(store) == NEW
     assert (store.path(store.state.chosen) or tmp_path).with_suffix(".labels.txt").read_text() == "person\n"
-
-    monkeypatch.setattr(updates, "TRIAL_S", 0.0)
-    trial = Trial(store)
-    idle = msgspec.structs.replace(Board().look(), fps=0.0)
-    trial.check(idle)
-    assert store.state.starts == 1  # nothing was looked at: nothing is proved
-    trial.check(msgspec.structs.replace(idle, fps=5.0))
-    assert store.state.starts is None
+    store.keep()
     assert [running(store) for _ in range(9)] == [NEW] * 9
 
 
@@ -136,6 +125,38 @@ def test_only_what_may_still_be_needed_is_kept(store: Store, tmp_path: Path) -> 
         store.keep()
 
     assert len([path for path in store.folder.iterdir() if path.is_dir()]) == 2
+
+
+def test_versions_only_rise_and_a_roll_back_does_not_lower_them(store: Store, tmp_path: Path) -> None:
+    new, third = written(tmp_path, "new.tflite", NEW), written(tmp_path, "third.tflite", THIRD)
+    store.install(new, test=good, version=7)
+    assert (store.state.version, store.state.accepted) == (7, 7)
+    store.roll_back("test")
+    assert (running(store), store.state.version, store.state.accepted) == (OLD, 0, 7)
+    for version in (3, 7):
+        with pytest.raises(UpdateError, match=rf"third\.tflite: version {version} is not above 7"):
+            store.install(third, test=good, version=version)
+    with pytest.raises(UpdateError, match="was refused before"):
+        store.install(new, test=good, version=8)
+    store.install(third, test=good, version=8)
+    assert (running(store), store.state.version, store.state.accepted) == (THIRD, 8, 8)
+
+
+def test_a_version_stays_with_its_model(store: Store, tmp_path: Path) -> None:
+    store.install(written(tmp_path, "new.tflite", NEW), test=good, version=7)
+    store.keep()
+    store.install(written(tmp_path, "third.tflite", THIRD), test=good)  # by hand: without a manifest
+    assert store.state.version == 0
+    store.roll_back("test")
+    assert (running(store), store.state.version) == (NEW, 7)
+    store.install(written(tmp_path, "new.tflite", NEW), test=good, version=9)  # the same bytes, signed anew
+    assert (running(store), store.state.version, store.state.accepted) == (NEW, 9, 9)
+
+
+def test_a_state_of_a_newer_release_is_read(store: Store) -> None:
+    state = json.loads((store.folder / "state.json").read_text())
+    (store.folder / "state.json").write_text(json.dumps(state | {"invented": "later"}))
+    assert running(store) == OLD
 
 
 def test_a_state_that_cannot_be_read_leaves_the_configs_model(store: Store) -> None:

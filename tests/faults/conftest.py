@@ -55,6 +55,11 @@ class Process:
             self._process = None
         RUNNING.discard(self)
 
+    def signal(self, number: int) -> None:
+        """It lives on."""
+        assert self._process
+        self._process.send_signal(number)
+
     def log(self) -> str:
         return self._log.read_text()
 

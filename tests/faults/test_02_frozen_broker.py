@@ -14,7 +14,7 @@ import pytest
 
 from agent.publish.publisher import Publisher
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.fakes.scenes import Model, event, scene, settings
+from tests.fakes.scenes import STATES, Model, event, scene, settings
 from tests.faults.conftest import FULL
 
 FROZEN_S = 60.0 if FULL else 3.0
@@ -41,7 +41,7 @@ def test_publishing_does_not_wait_for_a_frozen_broker(tmp_path: Path, capsys: py
     least = waking_an_idle_thread()
     took, control = [], []
     with Publisher(settings(broker.port, state_dir=tmp_path), Model()) as publisher:
-        until(lambda: publisher.stats().acked == 2, "connection")
+        until(lambda: publisher.stats().acked == STATES, "connection")
         broker.freeze()
         begin, n = time.monotonic(), 0
         while (t := time.monotonic()) < begin + FROZEN_S:

@@ -17,7 +17,7 @@ from agent.publish import mqtt, session
 from agent.publish.publisher import Publisher
 from tests.fakes import tcp
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.fakes.scenes import Model, event, scene, settings
+from tests.fakes.scenes import STATES, Model, event, scene, settings
 
 Make = Callable[..., Publisher]
 
@@ -199,7 +199,7 @@ def test_a_broker_that_never_answers_is_told_as_such(
 def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1(serve: Callable[..., tcp.Server], publish: Make) -> None:
     publisher = publish(serve(tcp.only_3_1_1).port)
     feed(publisher, 20)
-    until(lambda: publisher.stats().acked == 22, "20 events and two states acknowledged")
+    until(lambda: publisher.stats().acked == 20 + STATES, "20 events and the states acknowledged")
 
 
 def test_an_event_too_large_for_the_broker_is_given_up_and_told(special: Callable[..., Broker], publish: Make) -> None:
@@ -215,6 +215,45 @@ def test_an_event_too_large_for_the_broker_is_given_up_and_told(special: Callabl
     assert gap["kind"] == "gap"
     assert gap["detail"] == {"reason": "too large for the broker", "first": 2, "last": 2, "count": 1}
     listener.close()
+
+
+def test_an_event_on_which_a_3_1_1_broker_hangs_up_is_given_up_after_some_tries(
+    special: Callable[..., Broker], publish: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "V5", session.V311)  # which has no way to say what is too large
+    monkeypatch.setattr(mqtt, "TAKEN_OVER_S", 0.0)  # cut again and again it seems to be another agent's work
+    broker = special("max_packet_size 1000")
+    listener = Listener(broker.port, "lookout/#")
+    publisher = publish(broker.port, retry_s=(0.05, 0.1))
+    feed(publisher, 20)
+    publisher.on_scene(scene(0, events=(event("zone_enter", n=20, text="x" * 2000),)))
+    for n in range(21, 200):
+        publisher.on_scene(scene(0, events=(event("zone_enter", n=n),)))
+    until(lambda: arrived(listener) == set(range(200)) - {20}, "all others")
+    until(lambda: listener.of("lookout/pi/events"), "the gap told")
+    gap = json.loads(listener.of("lookout/pi/events")[0])
+    assert gap["detail"] == {"reason": "the broker cuts the connection on it", "first": 21, "last": 21, "count": 1}
+    until(lambda: publisher.stats().waiting == 0, "nothing waits")
+    seqs = list(dict.fromkeys(json.loads(payload)["seq"] for payload in listener.of("lookout/pi/yard/events")))
+    assert seqs == sorted(seqs)
+    listener.close()
+
+
+def test_a_broker_that_comes_back_as_another_gets_what_waits_and_all_states(
+    special: Callable[..., Broker], publish: Make, tmp_path: Path
+) -> None:
+    first = special("")
+    publisher = publish(first.port, retry_s=(0.05, 0.1))
+    until(lambda: publisher.stats().state == "online", "connection")
+    first.kill()
+    feed(publisher, 50)
+    (tmp_path / "other").mkdir()
+    other = Broker(tmp_path / "other", port=first.port).start()  # the same address, another house: it knows nothing
+    listener = Listener(other.port, "lookout/#")
+    until(lambda: {b"online"} <= set(listener.of("lookout/pi/status")), "the birth, retained")
+    until(lambda: publisher.stats().waiting == 0, "all taken")
+    listener.close()
+    other.kill()
 
 
 def test_a_broker_that_takes_one_message_at_a_time_gets_all_in_order(

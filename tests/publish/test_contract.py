@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from agent.data import Strange
 from agent.device.health import Health
+from agent.device.manifest import Standing
 from agent.publish import contract
 from agent.publish.payloads import PAYLOADS
 from agent.publish.publisher import Publisher
-from agent.publish.topics import command, events, frigate, homeassistant
+from agent.publish.topics import anomalies, command, events, frigate, homeassistant
 from agent.track.counters import Counters
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.fakes.scenes import Model, event, scene, settings
+from tests.fakes.scenes import Model, anomaly, event, scene, settings
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "mqtt"
 
@@ -53,16 +57,22 @@ def test_every_topic_on_the_broker_is_in_the_table_with_its_retain_flag(tmp_path
     listener = Listener(broker.port, "#")
     topics = {
         "events": events.Options(snapshots=True),
+        "anomalies": anomalies.Options(snapshots=True),
         "command": command.Options(enabled=True),
         "homeassistant": homeassistant.Options(),
         "frigate": frigate.Options(),
     }
     counters = Counters()
     counters.declare("yard", "door", is_zone=True)
-    with Publisher(settings(broker.port, topics=topics), Model(), counters=counters, obeys={"set"}) as publisher:
+    made = Publisher(
+        settings(broker.port, topics=topics), Model(), counters=counters, obeys={"set"}, offers=lambda: Standing(6, 7)
+    )
+    with made as publisher:
         until(lambda: publisher.stats().state == "online", "connection")
         publisher.on_health(Health(50.0, (), (), 0.1, 0.1, 1.0, 1.0, 1.0, clock_synchronised=True))
-        publisher.on_scene(scene(1, events=(event(), event("zone_enter"))))
+        strange = {"porch": Strange(10.0, (0.0, 0.0, 64.0, 48.0), 9.0, 4.0, (0.0, 1.0), np.ones((2, 2), np.float32))}
+        first = scene(1, events=(event(), event("zone_enter")), anomalies=(anomaly(),))
+        publisher.on_scene(dataclasses.replace(first, strange=strange))
         counters.add("yard", "door", "person", "in")
         publisher.on_scene(scene(1, t=20.0, seq=1, events=(event("track_end", t=20.0),)))
         for verb, asked in (("snapshot", {"camera": "yard"}), ("set", {"camera": "yard", "fps": 2})):

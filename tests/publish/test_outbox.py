@@ -20,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent import config
 from agent.publish import outbox as outbox_module
 from agent.publish import store as store_module
-from agent.publish.clock import FixedClock
 from agent.publish.outbox import Outbox
 from agent.publish.store import StoreError
+from tests.fakes.clock import FixedClock
 
 ROOM = 6
 

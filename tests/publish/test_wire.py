@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from agent.data import Event
 from agent.publish import wire
-from agent.publish.clock import Clock, FixedClock, rfc3339, uuid7
+from agent.publish.clock import Clock, rfc3339, uuid7
 from agent.publish.payloads import Model
+from tests.fakes.clock import FixedClock
 from tests.fakes.scenes import LABELS, event, scene, tracks
 
 MODEL = Model("ssd", "ab" * 32)

@@ -1,23 +1,26 @@
 """command/<verb> -> command/<verb>/result: what is asked of the agent from outside. Off unless switched on.
 
-What was set is shown, retained, on <camera>/detection/state, <camera>/confidence/state and <camera>/fps/state.
+What was set is shown, retained, on <camera>/<setting>/state: detection, confidence, fps, masks. What the loop has to
+do (reload, update_model) is answered once it is done or refused.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from agent.data import Event, Scene
-from agent.publish import JPEG, Durable, Live, Message, Received, Scope, State, Topic, commands, wire
+from agent.publish import JPEG, Durable, Live, Message, Order, Received, Scope, State, Topic, commands, wire
 from agent.publish.commands import CommandError
 from agent.publish.pictures import jpeg
 from agent.publish.switches import Wanted
 
+Verb = Literal["snapshot", "set", "reset_counts", "reload", "update_model"]
 _PRIORITY = 3  # an audit event is worth more than what it is about
 
 
@@ -25,7 +28,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """[mqtt.topics.command]."""
 
     enabled: bool = False
-    verbs: tuple[Literal["snapshot", "set", "reset_counts"], ...] = ("snapshot", "set", "reset_counts")  # only these
+    verbs: tuple[Verb, ...] = ("snapshot", "set", "reset_counts", "reload")  # only these
+    models_dir: Path | None = None  # update_model takes files by name from here, and from nowhere else
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 85
 
 
@@ -43,6 +47,8 @@ class _Command(Topic):
         self._do: dict[str, Callable[[Any], Iterator[Message]]] = {"snapshot": self._snapshot}
         if "set" in scope.obeys:
             self._do["set"] = self._set
+        ordered = {"reload"} | ({"update_model"} if options.models_dir or scope.offers else set())
+        self._ordered = ordered & set(scope.obeys) & set(options.verbs)
         if scope.counters is not None:
             self._do["reset_counts"] = self._reset_counts
         self._do = {verb: do for verb, do in self._do.items() if verb in options.verbs}
@@ -67,14 +73,21 @@ class _Command(Topic):
         try:
             if not allowed:
                 raise CommandError("too many commands; those that follow are ignored for a while")  # noqa: TRY301
-            if verb not in self._do:
-                raise CommandError(f"not allowed; allowed here: {', '.join(self._do) or 'none'}")  # noqa: TRY301
+            if verb not in {*self._do, *self._ordered}:
+                known = ", ".join([*self._do, *sorted(self._ordered)]) or "none"
+                raise CommandError(f"not allowed; allowed here: {known}")  # noqa: TRY301
             arguments = commands.parse(verb, message.payload)
+            if verb in self._ordered:
+                self._scope.order(Order(verb, arguments, message))
+                return answer
             self._check_camera(arguments)
             answer += self._do[verb](arguments)
             return [*answer, *self._told(message, verb, "", msgspec.to_builtins(arguments))]
         except (CommandError, OSError) as error:
             return [*answer, *self._told(message, verb, str(error), {})]
+
+    def answered(self, order: Order, refusal: str) -> Iterable[Message]:
+        return self._told(order.asked, order.verb, refusal, msgspec.to_builtins(order.arguments))
 
     def _check_camera(self, arguments: Any) -> None:
         camera = arguments.camera
@@ -117,5 +130,6 @@ class _Command(Topic):
             "detection": "OFF" if wanted.detection is False else "ON",
             "confidence": "default" if wanted.confidence is None else f"{wanted.confidence:g}",
             "fps": "default" if wanted.fps is None else f"{wanted.fps:g}",
+            "masks": "default" if wanted.masks is None else msgspec.json.encode(wanted.masks).decode(),
         }
         return [State(self._scope.topic(camera, name, "state"), text.encode()) for name, text in shown.items()]

@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.data import Event, Scene
+from agent.device.health import Health
 from agent.publish import JPEG, Durable, Live, Message, Scope, Topic, wire
 from agent.publish.pictures import Best, jpeg
 
 _PRIORITY = {"track_update": 0, "track_start": 1, "track_end": 1}  # anything rarer is worth more
 _RARE = 2
+_LOST = "lost"  # in what a backend says that it runs on: the processor stands in for an accelerator
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,13 +38,22 @@ def create(options: Options, scope: Scope) -> Topic:
 class _Events(Topic):
     def __init__(self, options: Options, scope: Scope) -> None:
         self._scope, self._options = scope, options
-        self._best = Best()
+        self._best, self._runs_on = Best(), ""
         self._told: dict[tuple[str, int], tuple[str, float]] = {}  # (camera, track) -> label, s of its last message
 
     def scene(self, scene: Scene) -> Iterable[Message]:
         if self._options.snapshots:
             self._best.look(scene)
         return [message for event in scene.events for message in self._messages(event, scene)]
+
+    def health(self, health: Health) -> Iterable[Message]:
+        before, self._runs_on = self._runs_on, health.runs_on
+        lost = [_LOST in runs_on for runs_on in (before, health.runs_on)]
+        if lost[0] == lost[1]:
+            return ()
+        kind, t = "accelerator_lost" if lost[1] else "accelerator_back", self._scope.sender.clock.monotonic()
+        happened = Event(kind, t, 0, "accelerator", None, {"runs_on": health.runs_on, "before": before})
+        return (Durable(self._scope.topic("events"), wire.event(happened, None, (1, 1), self._scope.sender), _RARE),)
 
     def _messages(self, event: Event, scene: Scene) -> Iterator[Message]:
         key = (scene.camera, event.track_id) if event.track_id is not None else None

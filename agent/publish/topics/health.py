@@ -51,7 +51,7 @@ class _Health(Topic):
         if self._board is None or not self._connected:
             return ()
         message = wire.health(self._board, self._cameras, self._scope.stats(), self._scope.sender)
-        states = (message.cameras, message.outbox, message.clock, message.throttling, message.runs_on)
+        states = (message.cameras, message.outbox, message.config, message.clock, message.throttling, message.runs_on)
         if now - self._told[0] < self._options.every_s and states == self._told[1]:
             return ()
         self._told = (now, states)

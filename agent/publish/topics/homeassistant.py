@@ -1,9 +1,9 @@
 """Home Assistant finds this agent by itself: one retained message says which entities there are and where they speak.
 
 homeassistant/device/lookout_<device>/config (home-assistant.io/integrations/mqtt, "device discovery", since 2024.11):
-counts and occupancy per zone, last event and picture per camera, health of the board; switches and numbers where
-commands are allowed. Offered again when Home Assistant says that it has started. What the last offer had and this
-one has not is named once more as removed, so that no ghosts stay.
+counts and occupancy per zone; last event, anomaly and picture per camera; health of the board; switches, numbers and
+the model's update where commands are allowed. Offered again when Home Assistant says that it has started. What the last
+offer had and this one has not is named once more as removed, so that no ghosts stay.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def offer(scope: Scope, labels: Iterable[str]) -> dict[str, Any]:
             components |= _zone(scope, camera, zone, labels)
         if "set" in scope.obeys:
             components |= _controls(scope, camera)
+    if scope.offers and "update_model" in scope.obeys:
+        components |= _update(scope)
     for name, component in components.items():
         component["unique_id"] = f"lookout_{device}_{name}"
     return {
@@ -134,7 +136,16 @@ def _camera(scope: Scope, camera: str) -> dict[str, Component]:
         "json_attributes_topic": scope.topic(camera, "events"),
         **_available(scope, camera),
     }
-    return {f"{camera}_online": online, f"{camera}_last_event": last}
+    anomaly = {
+        "platform": "binary_sensor",
+        "name": f"{camera} anomaly",
+        "device_class": "problem",
+        "state_topic": scope.topic(camera, "anomalies", "active"),
+        "value_template": "{{ 'ON' if value | int > 0 else 'OFF' }}",
+        "json_attributes_topic": scope.topic(camera, "anomalies"),
+        **_available(scope, camera),
+    }
+    return {f"{camera}_online": online, f"{camera}_last_event": last, f"{camera}_anomaly": anomaly}
 
 
 def _zone(scope: Scope, camera: str, zone: str, labels: Iterable[str]) -> dict[str, Component]:
@@ -190,6 +201,21 @@ def _controls(scope: Scope, camera: str) -> dict[str, Component]:
         f"{camera}_snapshot": {**picture, **available},
         f"{camera}_take_snapshot": {**button, **available},
     }
+
+
+def _update(scope: Scope) -> dict[str, Component]:
+    """It takes these two of the state's keys, and complains of others."""
+    keys = ", ".join(f"'{key}': value_json.{key}" for key in ("installed_version", "latest_version"))
+    update = {
+        "platform": "update",
+        "name": "Model",
+        "state_topic": scope.topic("model", "state"),
+        "value_template": f"{{{{ {{{keys}}} | to_json }}}}",
+        "command_topic": scope.topic("command", "update_model"),
+        "payload_install": '{"newest": true}',
+        "entity_category": "config",
+    }
+    return {"model": update}
 
 
 def _number(scope: Scope, camera: str, key: str, name: str, limits: tuple[float, float, float]) -> Component:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.publish import Durable, Live, Message, Received, Scope, State, Topic, commands, wire
-from agent.publish.clock import FixedClock
+from agent.device.manifest import Standing
+from agent.publish import Durable, Live, Message, Order, Received, Scope, State, Topic, commands, wire
 from agent.publish.payloads import Model
 from agent.publish.publisher import Publisher
 from agent.publish.switches import Switches, Wanted
 from agent.publish.topics import command
+from tests.fakes.clock import FixedClock
 from tests.fakes.mosquitto import Broker, Listener, until
 from tests.fakes.scenes import LABELS, scene, settings
 from tests.fakes.scenes import Model as Spoken
 
-ALL = ("set",)
+ALL = ("set", "reload", "update_model")
 
 
 class Resets:
@@ -42,11 +43,19 @@ class Resets:
 
 
 def made(
-    *, folder: Path | None = None, obeys: Collection[str] = ALL, counters: Resets | None = None, **options: Any
+    *,
+    folder: Path | None = None,
+    obeys: Collection[str] = ALL,
+    counters: Resets | None = None,
+    order: Callable[[Order], None] = lambda _: None,
+    offers: Callable[[], Standing] | None = None,
+    **options: Any,
 ) -> tuple[Topic, Scope]:
     sender = wire.Sender("pi", LABELS, Model("ssd", "ab"), FixedClock())
     switches = Switches(("yard", "gate"), folder)
-    scope = Scope("lookout/pi", sender, ("yard", "gate"), {}, counters or Resets(), switches, obeys)
+    scope = Scope(
+        "lookout/pi", sender, ("yard", "gate"), {}, counters or Resets(), switches, obeys, order, offers=offers
+    )
     return command.create(command.Options(enabled=True, **options), scope), scope
 
 
@@ -74,6 +83,7 @@ def test_set_changes_only_what_is_named_and_shows_it() -> None:
         "lookout/pi/yard/detection/state": b"OFF",
         "lookout/pi/yard/confidence/state": b"0.5",
         "lookout/pi/yard/fps/state": b"2",
+        "lookout/pi/yard/masks/state": b"default",
     }
     assert outcome(messages) == {
         "verb": "set",
@@ -134,13 +144,18 @@ def test_counts_are_reset_by_name() -> None:
         ("set", b"x" * 20_000, "larger than 16384 bytes"),
         ("set", b"", "Object missing required field `camera`"),
         ("snapshot", {"camera": "gate"}, "camera gate has not shown anything yet"),
-        ("shell", {"run": "ls"}, "not allowed; allowed here: snapshot, set, reset_counts"),
+        ("shell", {"run": "ls"}, "not allowed; allowed here: snapshot, set, reset_counts, reload"),
+        ("set", {"camera": "yard", "masks": [[[0, 0], [1, 1]]]}, "Expected `array` of length >= 3 - at `$.masks[0]`"),
+        ("set", {"camera": "yard", "masks": [[[0, 0], [1, 1], [0.5, 0.5]]]}, "masks[0] has no area"),
+        ("reload", {"path": "/etc/passwd"}, "Object contains unknown field `path`"),
+        ("update_model", {"file": "m.tflite", "sha256": "ab" * 32}, "not allowed; allowed here: snapshot, set"),
     ],
 )
 def test_refusals_say_why(verb: str, payload: Any, reason: str) -> None:
     topic, _ = made()
     told = outcome(ask(topic, verb, payload))
-    assert (told["ok"], told["reason"]) == (False, reason)
+    assert not told["ok"]
+    assert told["reason"].startswith(reason)
 
 
 def test_verbs_that_are_not_on_the_list_or_that_nobody_carries_out_are_refused() -> None:
@@ -148,6 +163,50 @@ def test_verbs_that_are_not_on_the_list_or_that_nobody_carries_out_are_refused()
     assert "allowed here: snapshot" in outcome(ask(topic, "set", {"camera": "yard"}))["reason"]
     topic, _ = made(obeys=())
     assert "not allowed" in outcome(ask(topic, "set", {"camera": "yard"}))["reason"]
+
+
+def test_what_the_loop_must_do_is_ordered_and_answered_when_it_is_done() -> None:
+    orders: list[Order] = []
+    topic, _ = made(order=orders.append)
+    assert ask(topic, "reload", {}, response_topic="app/answers", correlation=b"7") == []
+    (order,) = orders
+    for refusal in ("agent.toml:3: no", ""):
+        messages = list(topic.answered(order, refusal))
+        assert outcome(messages) == {"verb": "reload", "ok": not refusal, "reason": refusal, "arguments": {}}
+        answers = {m.topic: m.correlation for m in messages if isinstance(m, Live)}
+        assert answers == {"lookout/pi/command/reload/result": None, "app/answers": b"7"}
+
+
+@pytest.mark.parametrize("file", ["../m.tflite", "/etc/m.tflite", "a/m.tflite", ".tflite", "m.sh", "http://x/m.tflite"])
+def test_a_model_is_named_and_never_a_path(file: str, tmp_path: Path) -> None:
+    orders: list[Order] = []
+    topic, _ = made(order=orders.append, verbs=("update_model",), models_dir=tmp_path)
+    assert not outcome(ask(topic, "update_model", {"file": file, "sha256": "ab" * 32}))["ok"]
+    ask(topic, "update_model", {"file": "m-1.tflite", "sha256": "ab" * 32})
+    assert [order.arguments.file for order in orders] == ["m-1.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_good"),
+    [
+        ({"newest": True}, True),
+        ({"file": "m.tflite", "sha256": "ab" * 32}, True),
+        ({"newest": True, "file": "m.tflite", "sha256": "ab" * 32}, False),
+        ({"newest": True, "file": "m.tflite"}, False),
+        ({"newest": False}, False),
+        ({"file": "m.tflite"}, False),
+        ({"sha256": "ab" * 32}, False),
+        ({"newest": "https://x/m.tflite"}, False),
+        ({"newest": True, "url": "https://x/m.tflite"}, False),
+        ({}, False),
+    ],
+)
+def test_a_model_comes_from_the_folder_or_from_the_maker(payload: dict[str, object], is_good: bool) -> None:
+    orders: list[Order] = []
+    topic, _ = made(order=orders.append, verbs=("update_model",), offers=Standing)
+    messages = ask(topic, "update_model", payload)
+    assert len(orders) == is_good
+    assert is_good or not outcome(messages)["ok"]
 
 
 def test_the_answer_goes_where_mqtt_5_wants_it() -> None:
@@ -186,7 +245,7 @@ json_values = st.recursive(
     payload=st.binary(max_size=200) | json_values.map(lambda v: json.dumps(v).encode()),
 )
 def test_nothing_that_comes_in_raises_or_changes_more_than_it_may(verb: str, payload: bytes) -> None:
-    topic, scope = made()
+    topic, scope = made(obeys=("set",))
     told = outcome(ask(topic, verb, payload))
     if not told["ok"]:
         assert scope.switches["yard"] == Wanted() == scope.switches["gate"]

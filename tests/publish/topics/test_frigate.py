@@ -10,9 +10,9 @@ import numpy as np
 
 from agent.data import Scene
 from agent.publish import Live, Message, Scope, State, wire
-from agent.publish.clock import FixedClock
 from agent.publish.payloads import Model
 from agent.publish.topics import frigate
+from tests.fakes.clock import FixedClock
 from tests.fakes.scenes import LABELS, event, scene
 
 

@@ -6,15 +6,17 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.device.manifest import Standing
 from agent.publish import Message, Received, Scope, State, wire
-from agent.publish.clock import FixedClock
 from agent.publish.payloads import Model
 from agent.publish.topics import homeassistant
+from tests.fakes.clock import FixedClock
 from tests.fakes.scenes import LABELS
 
 GOLDEN = Path(__file__).parent / "homeassistant.golden.json"
@@ -67,6 +69,23 @@ def test_what_is_commanded_is_what_the_agent_understands() -> None:
         for text in texts:
             assert commands.parse("set", text.encode()).camera == "yard"
     assert commands.parse("snapshot", offer["yard_take_snapshot"]["payload_press"].encode()).camera == "yard"
+
+
+def test_the_update_is_shown_where_it_can_be_asked_for_and_pressing_it_is_understood() -> None:
+    from agent.publish import commands
+
+    def found(obeys: tuple[str, ...], is_offered: bool) -> Any:
+        offers = (lambda: Standing(6, 7)) if is_offered else None
+        return homeassistant.offer(replace(scope(obeys=obeys), offers=offers), [])["components"].get("model")
+
+    update = found(("update_model",), True)
+    assert (update["platform"], update["state_topic"]) == ("update", "lookout/pi/model/state")
+    assert update["command_topic"] == "lookout/pi/command/update_model"
+    assert commands.parse("update_model", update["payload_install"].encode()).newest
+    keys = "'installed_version': value_json.installed_version, 'latest_version': value_json.latest_version"
+    assert update["value_template"] == f"{{{{ {{{keys}}} | to_json }}}}"  # of other keys Home Assistant complains
+    assert found(("update_model",), False) is None
+    assert found(("set",), True) is None
 
 
 def test_it_is_offered_again_when_home_assistant_has_started() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from agent.device.health import Health
 from agent.publish import Live, Scope, State, Stats, wire
-from agent.publish.clock import FixedClock
 from agent.publish.payloads import Model
 from agent.publish.topics import counts, detections, events, health, status
 from agent.track.counters import Counters
+from tests.fakes.clock import FixedClock
 from tests.fakes.scenes import LABELS, event, scene
 
 BOARD = Health(
