@@ -31,14 +31,16 @@ def cxcywh_to_xyxy(cxcywh: Array) -> Array:
 
 def area(xyxy: Array) -> Array:
     """(N, 4) -> (N,) px²; 0 for boxes turned inside out."""
-    return np.asarray(np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1))
+    side = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
+    return np.asarray(side[:, 0] * side[:, 1])
 
 
 def intersection(a_xyxy: Array, b_xyxy: Array) -> Array:
     """Overlap areas of every pair: (N, 4), (M, 4) -> (N, M) px²."""
     low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    return np.asarray(np.prod(np.clip(high - low, 0, None), axis=2))
+    side = np.maximum(high - low, 0)
+    return np.asarray(side[..., 0] * side[..., 1])
 
 
 def iou(a_xyxy: Array, b_xyxy: Array) -> Array:

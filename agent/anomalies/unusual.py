@@ -4,9 +4,9 @@
     how many in each zone, or the whole picture, against what is usual at this hour of the week
 
 Both give a surprise in powers of ten, and each has a limit from how many tracks, or spells, a day has: so many a day
-as `false_alarms_per_day` says are expected beyond it. Nothing is told in the first `learn_days`; what was learned fades with a
-half-life of `forget_days`, both counted in days of watching. What is beyond the limit is learned a tenth as fast, so
-that what is strange stays so for long, but not for ever. normality/ has the parts.
+as `false_alarms_per_day` says are expected beyond it. Nothing is told in the first `learn_days`; what was learned
+fades with a half-life of `forget_days`, both counted in days of watching. What is beyond the limit is learned a tenth
+as fast, so that what is strange stays so for long, but not for ever. normality/ has the parts.
 """
 
 from __future__ import annotations

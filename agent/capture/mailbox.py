@@ -24,6 +24,18 @@ class Mailbox:
         self._error: Exception | None = None
         self.dropped = dict.fromkeys(self._open, 0)  # frames replaced before anyone looked, by camera
 
+    def add(self, camera: str) -> None:
+        """A camera more, or one that is opened anew."""
+        with self._changed:
+            self._open.add(camera)
+            self.dropped.setdefault(camera, 0)
+
+    def remove(self, camera: str) -> None:
+        """A camera less; its drops stay counted."""
+        with self._changed:
+            self._open.discard(camera)
+            self._slots.pop(camera, None)
+
     def put(self, camera: str, frame: Frame) -> None:
         """Leave a frame; one that still waits there is dropped and counted. Never blocks."""
         with self._changed:

@@ -9,7 +9,8 @@ import numpy as np
 
 from agent import boxes
 from agent.data import Array, Detections, Frame, Tracks
-from agent.detect.letterbox import Letterbox
+from agent.detect.ahead import Ahead, Begun
+from agent.detect.letterbox import Letterbox, Placement
 from agent.detect.merge import cut, merge, of_tracks
 from agent.detect.model import Model
 
@@ -25,14 +26,34 @@ class Detector:
         self.model = model
         self.times: dict[str, float] = {}  # ms per stage of the last frame, summed over its crops
         self._letterbox = Letterbox(card.input, model.backend.inputs[0])
-        self._head = model.head(card.confidence if confidence is None else confidence)
+        self._ahead: Ahead | None = None
+        self._least = card.confidence if confidence is None else confidence
+        self._head = model.head(self._least)
         self._wanted = np.array([not only or label in only for label in card.labels], np.bool_)
         cv2.setNumThreads(1)  # a crop is too small to share out, and idle OpenCV threads take XNNPACK's cores
+
+    def reach_down_to(self, confidence: float) -> None:
+        """From the next frame on, candidates of at least this confidence."""
+        if confidence != self._least:
+            self._least, self._head = confidence, self.model.head(confidence)
 
     def detect(self, frame: Frame) -> Detections:
         """What is in the whole frame: px of the frame, by falling confidence, overlaps of one label removed."""
         self.times = dict.fromkeys(STAGES, 0.0)
         return self._look(frame, np.array([0, 0, *frame.size]))
+
+    def begin(self, frame: Frame) -> Begun:
+        """The same in two steps, for inference aside of this thread; what was begun before was waited for."""
+        self._ahead = self._ahead or Ahead(self.model.backend)
+        begin = perf_counter()
+        placement = self._letterbox.fill(self.model.backend.input, frame.image)
+        return self._ahead.begin(frame, placement, (perf_counter() - begin) * 1e3)
+
+    def read(self, begun: Begun) -> Detections:
+        """What is in a frame that was begun, as `detect` says it."""
+        outputs, ms = begun.wait()
+        self.times = {**dict.fromkeys(STAGES, 0.0), "letterbox": begun.letterbox_ms, "invoke": ms}
+        return self._decode(outputs, begun.placement, np.array([0, 0, *begun.frame.size]))
 
     def look(self, frame: Frame, crops: Array, expected: Tracks) -> tuple[Detections, Array]:
         """The same for crops (K, 4) int px of the frame, merged, and which rows (N,) bool no crop's edge cuts.
@@ -61,12 +82,16 @@ class Detector:
         filled = perf_counter()
         outputs = self.model.backend.run()
         invoked = perf_counter()
-        found = self._head.decode(outputs)
-        xyxy = placement.to_crop(found.xyxy) + np.array([left, top, left, top], np.float32)
-        found = self._settle(Detections(xyxy, found.confidence, found.class_id), crop)
         self.times["letterbox"] += (filled - begin) * 1e3
         self.times["invoke"] += (invoked - filled) * 1e3
-        self.times["decode"] += (perf_counter() - invoked) * 1e3
+        return self._decode(outputs, placement, crop)
+
+    def _decode(self, outputs: list[Array], placement: Placement, crop: Array) -> Detections:
+        begin = perf_counter()
+        found = self._head.decode(outputs)
+        xyxy = placement.to_crop(found.xyxy) + np.tile(crop[:2], 2).astype(np.float32)
+        found = self._settle(Detections(xyxy, found.confidence, found.class_id), crop)
+        self.times["decode"] += (perf_counter() - begin) * 1e3
         return found
 
     def _settle(self, found: Detections, crop: Array) -> Detections:

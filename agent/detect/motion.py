@@ -117,8 +117,8 @@ class Motion:
     def _follow_light(self) -> float:
         """Scale the average to the light of now, by the median: whatever covers less than half does not matter."""
         now, before = self._samples
-        np.add(self.luma[::4, ::4], np.float32(1), out=now)  # + 1: black has no ratio
-        np.add(self._average[::4, ::4], np.float32(1), out=before)
+        now[...], before[...] = self.luma[::4, ::4], self._average[::4, ::4]
+        self._samples += np.float32(1)  # black has no ratio
         ratios = np.divide(now, before, out=now).reshape(-1)
         middle = ratios.size // 2
         ratios.partition(middle)

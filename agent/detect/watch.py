@@ -13,6 +13,7 @@ import numpy as np
 
 from agent import config
 from agent.data import Array, Detections, Frame, Tracks
+from agent.detect.ahead import Begun
 from agent.detect.budget import Budget
 from agent.detect.detector import STAGES, Detector
 from agent.detect.motion import Motion, Polygon
@@ -46,10 +47,28 @@ class Watch:
         self.seen: Array | None = None  # (K, 4) float32 px looked at in the last frame; None: all of it
         self.times: dict[str, float] = {}  # ms per stage of the last frame, summed over its crops
         self.invokes = 0  # crops run for the last frame
-        self._detector, self._settings, self._masks = detector, settings or config.Detect(), masks or {}
+        self._detector, self._settings, self._masks = detector, settings or config.Detect(), dict(masks or {})
         self._certain = self.model.card.confidence if certain is None else certain
+        self._tuned: dict[str, tuple[float, float]] = {}  # camera -> confidence that founds a track, that keeps one
         self._budget = Budget(self._settings.invokes_per_second, self._settings.invokes_per_frame)
         self._views: dict[str, _View] = {}
+
+    def tune(self, camera: str, masks: Sequence[Polygon], certain: float, least: float) -> None:
+        """One camera's masks and confidences from its next frame on; what changes them has its picture learned anew.
+
+        Detections from `certain` on may become a track, those from `least` on are told of; cameras share the decoder.
+        """
+        before = list(self._masks.get(camera, ())), self._tuned.get(camera, (self._certain, least))[0]
+        if before != (list(masks), certain):
+            self._views.pop(camera, None)
+        self._masks[camera], self._tuned[camera] = masks, (certain, least)
+        self._detector.reach_down_to(min(lowest for _, lowest in self._tuned.values()))
+
+    def forget(self, camera: str) -> None:
+        """It is not watched any more."""
+        self._views.pop(camera, None)
+        self._tuned.pop(camera, None)
+        self._masks.pop(camera, None)
 
     def detect(self, camera: str, frame: Frame, expected: Tracks) -> Detections:
         """What is in the frame: px of the frame, by falling confidence; `expected` are the tracks of the last one."""
@@ -82,13 +101,24 @@ class Watch:
         }
         return found
 
+    def begin(self, frame: Frame) -> Begun | None:
+        """Have a frame looked at aside of this thread; None in a mode that needs the tracks of the one before."""
+        return self._detector.begin(frame) if self._settings.mode == "full" else None
+
+    def read(self, begun: Begun) -> Detections:
+        """What is in a frame that was begun."""
+        found = self._detector.read(begun)
+        self.seen, self.times, self.invokes = None, self._detector.times, 1
+        return found
+
     def _view(self, camera: str, frame: Frame) -> _View:
         """What is known of the camera; nothing, where it came back with another picture size or an older clock."""
         view = self._views.get(camera)
         if view is None or view.motion.size != frame.size or frame.t < view.t:
             motion = Motion(frame.size, self._masks.get(camera, ()), self._settings.motion_threshold)
             side = int(np.max(self.model.card.input.size))
-            planner = Planner(frame.size, side, certain=self._certain, sweep_s=self._settings.sweep_s)
+            certain = self._tuned.get(camera, (self._certain, 0.0))[0]
+            planner = Planner(frame.size, side, certain=certain, sweep_s=self._settings.sweep_s)
             view = self._views[camera] = _View(motion, planner, frame.t)
         view.t = frame.t
         return view

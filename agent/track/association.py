@@ -13,12 +13,15 @@ much for something seen once half a second ago.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from agent.data import Array
 
+_Pair = tuple[int, int]  # row, column
 _HEADING = 0.2  # at most this is added to the gain of a detection that lies where the track was heading
 _PAIRED = 1.0  # in the gain of every pair: two poor pairs before one good one and a track that is left over
 
@@ -30,7 +33,7 @@ def buffered_iou(xyxy: Array, buffer: Array, other_xyxy: Array) -> Array:
     """
     grow = np.concatenate([-buffer, buffer], axis=1)[:, None]  # (N, 1, 4)
     a, b = xyxy[:, None] + grow, other_xyxy[None] + grow  # (N, 1, 4), (N, M, 4)
-    side = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
+    side = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0)
     overlap = side[..., 0] * side[..., 1]
     a_side, b_side = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
     union = a_side[..., 0] * a_side[..., 1] + b_side[..., 0] * b_side[..., 1] - overlap
@@ -63,60 +66,75 @@ def in_turns(likeness: Array, gain: Array, turns: Sequence[tuple[Array, Array, f
 
     A turn says which rows (N,) bool and which columns (M,) bool take part, and the least likeness (N, M) of a pair.
     """
-    rows_left, columns_left = np.ones(likeness.shape[0], np.bool_), np.ones(likeness.shape[1], np.bool_)
-    made = [np.zeros((0, 2), np.intp)]
-    for rows, columns, least in turns:
-        r, c = np.flatnonzero(rows & rows_left), np.flatnonzero(columns & columns_left)
-        if len(r) == 0 or len(c) == 0:
-            continue
-        here = np.ix_(r, c)
-        found = pair(np.where(likeness[here] >= least, np.maximum(gain[here], 1e-6), 0))
-        pairs = np.stack([r[found[:, 0]], c[found[:, 1]]], axis=1)
-        rows_left[pairs[:, 0]], columns_left[pairs[:, 1]] = False, False
-        made.append(pairs)
-    return np.concatenate(made)
+    rows, columns = (likeness >= min(least for _, _, least in turns)).nonzero()
+    values = likeness[rows, columns].tolist(), gain[rows, columns].tolist()
+    edges = list(zip(rows.tolist(), columns.tolist(), *values, strict=True))
+    made: list[_Pair] = []
+    for row_takes_part, column_takes_part, least in turns:
+        if not edges:
+            break
+        is_row, is_column = row_takes_part.tolist(), column_takes_part.tolist()
+        here = {(r, c): max(g, 1e-6) for r, c, like, g in edges if like >= least and is_row[r] and is_column[c]}
+        pairs = _paired(here)
+        made += pairs
+        paired_rows, paired_columns = {r for r, _ in pairs}, {c for _, c in pairs}
+        edges = [edge for edge in edges if edge[0] not in paired_rows and edge[1] not in paired_columns]
+    return np.array(made, np.intp).reshape(-1, 2)
 
 
 def pair(gain: Array) -> Array:
     """The pairs (K, 2) with the greatest total gain; only pairs with gain (N, M) > 0 are made."""
-    wanted = gain > 0
-    alone = wanted & (wanted.sum(axis=1, keepdims=True) == 1) & (wanted.sum(axis=0, keepdims=True) == 1)
-    pairs = np.argwhere(alone)
-    wanted[pairs[:, 0]] = False
-    rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
-    if len(rows) == 0:
-        return pairs
-    matrix = gain[np.ix_(rows, columns)]
+    rows, columns = (gain > 0).nonzero()
+    wanted = zip(rows.tolist(), columns.tolist(), strict=True)
+    return np.array(_paired(dict(zip(wanted, gain[rows, columns].tolist(), strict=True))), np.intp).reshape(-1, 2)
+
+
+def _paired(gain: Mapping[_Pair, float]) -> list[_Pair]:
+    """The pairs with the greatest total gain, by row, of those that may be made.
+
+    In plain Python: few pairs may be, and a call of numpy costs as much as looking at twenty of them.
+    """
+    of_row, of_column = Counter(r for r, _ in gain), Counter(c for _, c in gain)
+    alone = [(r, c) for r, c in gain if of_row[r] == 1 and of_column[c] == 1]
+    if len(alone) == len(gain):
+        return sorted(alone)
+    rows = sorted(of_row.keys() - {r for r, _ in alone})
+    columns = sorted(of_column.keys() - {c for _, c in alone})
     flip = len(rows) > len(columns)
-    found = _shortest_paths(np.where(matrix > 0, -matrix, 0.0).T if flip else np.where(matrix > 0, -matrix, 0.0))
-    r, c = (found, np.arange(len(columns))) if flip else (np.arange(len(rows)), found)
-    good = matrix[r, c] > 0
-    pairs = np.concatenate([pairs, np.stack([rows[r[good]], columns[c[good]]], axis=1)])
-    return pairs[np.argsort(pairs[:, 0], kind="stable")]
+    if flip:
+        cost = [[-gain.get((r, c), 0.0) for r in rows] for c in columns]
+        found = [(rows[other], columns[one]) for one, other in enumerate(_shortest_paths(cost))]
+    else:
+        cost = [[-gain.get((r, c), 0.0) for c in columns] for r in rows]
+        found = [(rows[one], columns[other]) for one, other in enumerate(_shortest_paths(cost))]
+    return sorted(alone + [pair for pair in found if pair in gain])
 
 
-def _shortest_paths(cost: Array) -> Array:
-    """The column of each row (N,) in a cheapest assignment of (N, M) costs, N <= M.
+def _shortest_paths(cost: Sequence[Sequence[float]]) -> list[int]:
+    """The column of each row in a cheapest assignment of N rows of M costs, N <= M.
 
     Row by row along shortest augmenting paths (Jonker and Volgenant, Computing 38, 1987), O(N²M).
     """
-    n, m = cost.shape
-    column_of, row_of = np.full(n, -1), np.full(m, -1)
-    row_price, column_price = np.zeros(n), np.zeros(m)
+    n, m = len(cost), len(cost[0])
+    column_of, row_of = [-1] * n, [-1] * m
+    row_price, column_price = [0.0] * n, [0.0] * m
     for row in range(n):
-        distance, came_from, done = np.full(m, np.inf), np.full(m, -1), np.zeros(m, np.bool_)
+        distance, came_from, left = [math.inf] * m, [-1] * m, list(range(m))
         at, reached, column = row, 0.0, -1
         while column < 0 or row_of[column] >= 0:  # until a free column is reached
-            through = reached + cost[at] - row_price[at] - column_price
-            better = ~done & (through < distance)
-            distance[better], came_from[better] = through[better], at
-            column = int(np.where(done, np.inf, distance).argmin())
+            costs, price = cost[at], row_price[at]
+            for c in left:
+                through = reached + costs[c] - price - column_price[c]
+                if through < distance[c]:
+                    distance[c], came_from[c] = through, at
+            column = min(left, key=distance.__getitem__)
             reached, at = distance[column], row_of[column]
-            done[column] = True
+            left.remove(column)
         row_price[row] += reached
-        inner = done & (row_of >= 0)
-        row_price[row_of[inner]] += reached - distance[inner]
-        column_price[inner] -= reached - distance[inner]
+        for c in set(range(m)).difference(left):
+            if row_of[c] >= 0:
+                row_price[row_of[c]] += reached - distance[c]
+                column_price[c] -= reached - distance[c]
         while column >= 0:  # every row on the path moves on by one column
             at = came_from[column]
             row_of[column] = at

@@ -71,6 +71,16 @@ class Counters:
                 self._values.setdefault(Counter(camera, name, ALL, way), 0)
             self._touch(counter for counter in self._values if counter[:2] == (camera, name))
 
+    def withdraw(self, camera: str, name: str) -> None:
+        """There is no such zone or line any more: its counts are kept, but not told."""
+        with self._lock:
+            self._declared.discard((camera, name))
+            self._inside.pop((camera, name), None)
+            self._changed = {counter: n for counter, n in self._changed.items() if counter[:2] != (camera, name)}
+            inside = [counter for counter in self._values if counter[:2] == (camera, name) and counter.way == "inside"]
+            for counter in inside:
+                del self._values[counter]
+
     def add(self, camera: str, name: str, label: str, way: str) -> tuple[int, int]:
         """Count one; returns the count of this label and of all labels. It is safe from `kill -9` when this returns."""
         one = Counter(camera, name, _told(label), way)

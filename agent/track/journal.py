@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent import disk
 from agent.data import LookoutError
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ class Journal:
             with self._lock:
                 self._late = None
             os.close(fd)  # the old one, or a new one that failed
-        _sync_folder(self.path.parent)
+        disk.sync_folder(self.path.parent)
         return len(text)
 
 
@@ -217,11 +218,3 @@ def _line(key: Key, value: int) -> bytes:
 def _write(fd: int, text: bytes) -> None:
     if os.write(fd, text) != len(text):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -51,14 +51,11 @@ def predict(mean: Array, spread: Array, dt: Array) -> tuple[Array, Array]:
     moved = mean.copy()
     moved[:, :4] += mean[:, 4:] * step
     moved[:, 2:4] = np.maximum(moved[:, 2:4], np.maximum(_SMALLEST, mean[:, 2:4] / 2))
-    return moved, np.stack(
-        [
-            position + 2 * step * mixed + step**2 * velocity + pushed * step**3 / 3,
-            mixed + step * velocity + pushed * step**2 / 2,
-            velocity + pushed * step,
-        ],
-        axis=1,
-    )
+    wider = np.empty_like(spread)
+    wider[:, 0] = position + 2 * step * mixed + step**2 * velocity + pushed * step**3 / 3
+    wider[:, 1] = mixed + step * velocity + pushed * step**2 / 2
+    wider[:, 2] = velocity + pushed * step
+    return moved, wider
 
 
 def correct(mean: Array, spread: Array, cxcywh: Array) -> tuple[Array, Array]:
@@ -67,9 +64,12 @@ def correct(mean: Array, spread: Array, cxcywh: Array) -> tuple[Array, Array]:
     total = position + (scale(mean) * _MEASURED) ** 2
     gain, velocity_gain = position / total, mixed / total
     surprise = cxcywh - mean[:, :4]
-    corrected = mean + np.concatenate([gain * surprise, velocity_gain * surprise], axis=1)
+    corrected, narrower, rest = mean.copy(), np.empty_like(spread), 1 - gain
+    corrected[:, :4] += gain * surprise
+    corrected[:, 4:] += velocity_gain * surprise
     corrected[:, 2:4] = np.maximum(corrected[:, 2:4], _SMALLEST)
-    return corrected, np.stack([(1 - gain) * position, (1 - gain) * mixed, velocity - velocity_gain * mixed], axis=1)
+    narrower[:, 0], narrower[:, 1], narrower[:, 2] = rest * position, rest * mixed, velocity - velocity_gain * mixed
+    return corrected, narrower
 
 
 def bridge(state: tuple[Array, Array], seen_cxcywh: Array, cxcywh: Array, gap: Array) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from agent.data import Array
 
+_GROUP = 1 << 32  # beyond all class ids (int32)
 SLOTS = 4  # classes a track can have votes for; the weakest gives way to a new one
 
 
@@ -17,18 +18,20 @@ class Kinds:
     def __init__(self, alike: Sequence[Sequence[str]], labels: Sequence[str]) -> None:
         """`labels` in order of class id; a class without a label, or in no group of `alike`, is like itself only."""
         group_of = {label: group for group, names in enumerate(alike) for label in names}
-        self._group = np.array([group_of.get(label, -1) for label in labels], np.int64)
+        groups = [group_of.get(label, -1) for label in labels]
+        self._keys = np.array([n if group < 0 else group + _GROUP for n, group in enumerate(groups)], np.int64)
 
     def alike(self, class_id: Array, other_class_id: Array) -> Array:
         """Which pairs may be one object: (N,), (M,) -> (N, M) bool."""
         return np.asarray(self._key(class_id)[:, None] == self._key(other_class_id)[None])
 
     def _key(self, class_id: Array) -> Array:
-        """One number a group, beyond all class ids (int32); a class in no group keeps its own."""
+        """One number a group; a class in no group keeps its own."""
+        is_known = (class_id >= 0) & (class_id < len(self._keys))
+        if is_known.all():
+            return np.asarray(self._keys[class_id])
         key = class_id.astype(np.int64)
-        known = np.flatnonzero((class_id >= 0) & (class_id < len(self._group)))
-        group = self._group[class_id[known]]
-        key[known] = np.where(group >= 0, group + (1 << 32), key[known])
+        key[is_known] = self._keys[class_id[is_known]]
         return key
 
 

@@ -29,6 +29,7 @@ ROW = np.dtype(
         ("seen", np.float64),  # s on the tracker's clock
         ("born", np.float64),  # s on the tracker's clock
         ("missed", np.float64),  # s that passed in frames which looked for it in vain
+        ("doubt", np.float64),  # s, the same, but a weak detection, which says where and hardly that, does not end it
         ("misses", np.int32),  # frames since `seen`
         ("row", np.int32),  # in this frame's Detections, -1 if none
         ("confidence", np.float64),  # of the last detection
@@ -59,6 +60,8 @@ class Found:
     def of(cls, detections: Detections) -> Found:
         """By falling confidence, then class, then place. Boxes that are not finite or have no area are left out."""
         xyxy = detections.xyxy
+        if len(xyxy) == 0:
+            return NOTHING
         usable = np.flatnonzero(np.isfinite(xyxy).all(axis=1) & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
         keys = (*xyxy[usable].T, detections.class_id[usable], -detections.confidence[usable])
         row = usable[np.lexsort(keys)]
@@ -74,20 +77,23 @@ class Found:
         return Found(self.xyxy[rows], self.cxcywh[rows], self.confidence[rows], self.class_id[rows], self.row[rows])
 
 
+NOTHING = Found(np.zeros((0, 4)), np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.intp))
+
+
 def begin(table: Array, rows: Array, found: Found, now: float) -> None:
     """Free `rows` (K,) become tentative tracks of the detections `found` (K)."""
-    table[rows] = np.zeros((), ROW)
-    table["state"][rows] = TENTATIVE
-    table["born"][rows] = now
-    table["first_xyxy"][rows] = found.xyxy
-    table["stood"][rows] = found.cxcywh[:, :2]
-    _see(table, rows, found, now, kalman.start(found.cxcywh))
+    new = np.zeros(len(rows), ROW)
+    new["state"], new["born"] = TENTATIVE, now
+    new["first_xyxy"], new["stood"] = found.xyxy, found.cxcywh[:, :2]
+    _see(new, found, now, kalman.start(found.cxcywh))
+    table[rows] = new
 
 
-def follow(table: Array, rows: Array, found: Found, now: float, expected: tuple[Array, Array]) -> None:
+def follow(table: Array, rows: Array, found: Found, now: float, expected: tuple[Array, Array], *, doubt: Array) -> None:
     """Tracks in `rows` (K,), expected in these states (mean, spread), were seen again as `found` (K).
 
-    After frames without a detection the way in between is walked again (kalman.bridge).
+    `doubt` (K,) s is what these detections add to the doubt that the object is still there; -inf ends it. After frames
+    without a detection the way in between is walked again (kalman.bridge).
     """
     old = table[rows]
     mean, spread = kalman.correct(*expected, found.cxcywh)
@@ -98,18 +104,26 @@ def follow(table: Array, rows: Array, found: Found, now: float, expected: tuple[
         mean[lost], spread[lost] = kalman.bridge(before, old["seen_cxcywh"][lost], found.cxcywh[lost], gap[lost])
     way = np.hypot(*(mean[:, :2] - old["stood"]).T)
     stride = way >= _STRIDE * kalman.scale(mean)[:, 0]
-    table["travelled"][rows] += np.where(stride, way, 0)
-    table["stood"][rows] = np.where(stride[:, None], mean[:, :2], old["stood"])
-    _see(table, rows, found, now, (mean, spread))
+    old["travelled"] += np.where(stride, way, 0)
+    old["stood"] = np.where(stride[:, None], mean[:, :2], old["stood"])
+    old["doubt"] = np.maximum(old["doubt"] + doubt, 0)
+    _see(old, found, now, (mean, spread))
+    table[rows] = old
 
 
 def miss(table: Array, rows: Array, dt: float, looked: Array) -> None:
     """Tracks in `rows` (K,) have no detection in this frame; `looked` (K,) bool: where they should be was looked at."""
+    if len(rows) == 0:
+        return
     table["row"][rows] = -1
     table["misses"][rows] += 1
-    table["missed"][rows] += np.where(looked, dt, 0)
+    for clock in ("missed", "doubt"):
+        table[clock][rows] += np.where(looked, dt, 0)
     vain = rows[looked & (table["state"][rows] == TENTATIVE)]
-    _remember(table, vain, np.zeros(len(vain)))
+    if len(vain):
+        tentative = table[vain]
+        _remember(tentative, np.zeros(len(vain)))
+        table[vain] = tentative
 
 
 def median_score(table: Array, rows: Array) -> Array:
@@ -122,25 +136,26 @@ def median_score(table: Array, rows: Array) -> Array:
     return np.asarray(ranked[np.arange(len(rows)), n // 2])
 
 
-def class_of(table: Array, rows: Array) -> Array:
+def class_of(table: Array, rows: Array | slice) -> Array:
     """The class each track's detections voted for: (K,) -> (K,) int32."""
     return kinds.winner(table["candidates"][rows], table["votes"][rows])
 
 
-def _see(table: Array, rows: Array, found: Found, now: float, state: tuple[Array, Array]) -> None:
-    table["mean"][rows], table["spread"][rows] = state
-    table["seen"][rows], table["seen_cxcywh"][rows] = now, found.cxcywh
-    table["missed"][rows], table["misses"][rows] = 0, 0
-    table["row"][rows], table["confidence"][rows] = found.row, found.confidence
-    table["hits"][rows] += 1
-    table["total_confidence"][rows] += found.confidence
-    _remember(table, rows, found.confidence)
-    before = table["candidates"][rows], table["votes"][rows]
-    table["candidates"][rows], table["votes"][rows] = kinds.vote(*before, found.class_id, found.confidence)
+def _see(tracks: Array, found: Found, now: float, state: tuple[Array, Array]) -> None:
+    """`tracks` (K,) are a copy of rows of the table: written whole, once, they cost half of what their columns do."""
+    tracks["mean"], tracks["spread"] = state
+    tracks["seen"], tracks["seen_cxcywh"] = now, found.cxcywh
+    tracks["missed"], tracks["misses"] = 0, 0
+    tracks["row"], tracks["confidence"] = found.row, found.confidence
+    tracks["hits"] += 1
+    tracks["total_confidence"] += found.confidence
+    _remember(tracks, found.confidence)
+    before = tracks["candidates"], tracks["votes"]
+    tracks["candidates"], tracks["votes"] = kinds.vote(*before, found.class_id, found.confidence)
 
 
-def _remember(table: Array, rows: Array, score: Array) -> None:
-    scores = table["scores"]
-    scores[rows, 1:] = scores[rows, :-1]
-    scores[rows, 0] = score
-    table["looks"][rows] += 1
+def _remember(tracks: Array, score: Array) -> None:
+    scores = tracks["scores"]
+    scores[:, 1:] = scores[:, :-1]  # numpy minds the overlap
+    scores[:, 0] = score
+    tracks["looks"] += 1

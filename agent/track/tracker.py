@@ -20,6 +20,7 @@ _SAME_PLACE = 0.7  # plain IoU from which a detection may change the class of a 
 _OTHER_CLASS = 0.5  # taken off the gain of such a pair: the same class goes first
 _DOUBLE = 0.45  # plain IoU with a paired or surer detection above which another is its echo and founds no track
 _REACH = 2.0  # s; no expectation goes further: what stands unseen for a minute has not wandered off
+_DOUBTED = 0.5  # share of the doubt that ends a track from which on weak detections do not make it told
 _SEEN = 0.5  # share of a box that one area must cover to count as looked at
 
 
@@ -28,15 +29,24 @@ class Tracker:
 
     def __init__(self, options: config.Tracker, labels: Sequence[str] = ()) -> None:
         """`labels` in order of class id; without them no class is like another."""
-        self._options = options
-        self._high = _HIGH if options.high is None else options.high
-        self._enough = self._high if options.confirm is None else options.confirm
+        self.tune(options)
         self._kinds = Kinds(options.alike, labels)
         self._table = np.zeros(options.max_tracks, table.ROW)
+        self._ahead = np.zeros((options.max_tracks, 8))  # px, px/s: the filter's mean as expected in this frame
         self._given = 0  # ids so far
         self._clock = 0.0  # s that passed in frames; never goes back
         self._t: float | None = None
         self._extent: Array | None = None  # (4,) xyxy px around all that was ever looked at
+
+    def tune(self, options: config.Tracker) -> None:
+        """Other limits from the next frame on; the tracks stay. `max_tracks` and `alike` hold for life."""
+        self._options = options
+        self._high = _HIGH if options.high is None else options.high
+        self._enough = self._high if options.confirm is None else options.confirm
+
+    def end(self, reason: str, t: float, seq: int) -> list[Event]:
+        """Every track ends: nobody looks any more."""
+        return self._end(self._live(), reason, t, seq)
 
     def update(
         self, detections: Detections, t: float, seq: int, seen: Array | None = None
@@ -48,22 +58,26 @@ class Tracker:
         """
         dt = self._tick(t)
         found = Found.of(detections)
-        gone = self._forget(self._live(), self._options.unseen_s)
-        events = self._end(gone, "unseen", t, seq)
         live = self._live()
+        gone = self._clock - self._table["seen"][live] > self._options.unseen_s
+        events = self._end(live[gone], "unseen", t, seq)
+        live = live[~gone]
         known = self._table[live]
         expected = self._expected(known)
+        self._ahead[live] = expected[0]
         pairs = self._pair(known, expected, found)
         i, j = pairs[:, 0], pairs[:, 1]
-        state = expected[0][i], expected[1][i]
-        table.follow(self._table, live[i], found[j], self._clock, state)
+        if len(pairs):
+            state, doubt = (expected[0][i], expected[1][i]), self._doubt(found.confidence[j], dt)
+            table.follow(self._table, live[i], found[j], self._clock, state, doubt=doubt)
         left = _rest(len(live), i)
         looked = self._looked(boxes.cxcywh_to_xyxy(expected[0][left, :4]), seen)
         table.miss(self._table, live[left], dt, looked)
-        events += self._end(self._lost(live[left]), "missed", t, seq)
-        self._begin(found, j)
-        events += self._confirm(t, seq)
-        return self._told(), events
+        lost = self._is_lost(live)
+        events += self._end(live[lost], "missed", t, seq)
+        live = np.concatenate([live[~lost], self._begin(found, j)])
+        events += self._confirm(live, t, seq)
+        return self._told(live), events
 
     def _tick(self, t: float) -> float:
         """Seconds since the last frame: 0 for the first, for a repeated t and for one that goes back."""
@@ -79,13 +93,11 @@ class Tracker:
         """The filter's states of rows of the table, now."""
         return kalman.predict(known["mean"], known["spread"], np.minimum(self._clock - known["seen"], _REACH))
 
-    def _forget(self, rows: Array, limit: float) -> Array:
-        return rows[self._clock - self._table["seen"][rows] > limit]
-
-    def _lost(self, rows: Array) -> Array:
+    def _is_lost(self, rows: Array) -> Array:
         tentative = self._table["state"][rows] == TENTATIVE
         limit = np.where(tentative, self._options.tentative_s, self._options.missed_s)
-        return rows[self._table["missed"][rows] > limit + 1e-9]
+        passed = np.where(tentative, self._table["missed"][rows], self._table["doubt"][rows])
+        return np.asarray(passed > limit + 1e-9)
 
     def _pair(self, known: Array, expected: tuple[Array, Array], found: Found) -> Array:
         """(K, 2): index into `known`, index into `found`. Believed tracks choose first, weak detections come last."""
@@ -95,17 +107,29 @@ class Tracker:
         xyxy = boxes.cxcywh_to_xyxy(mean[:, :4])
         likeness = association.buffered_iou(xyxy, np.sqrt(spread[:, 0, :2]), found.xyxy)
         gain = likeness + association.bonus(known, spread, found.cxcywh[:, :2])
-        class_id = table.class_of(known, np.arange(len(known)))
+        class_id = table.class_of(known, slice(None))
         same = class_id[:, None] == found.class_id[None]
         if not same.all():
-            swap = self._kinds.alike(class_id, found.class_id) & (boxes.iou(xyxy, found.xyxy) >= _SAME_PLACE)
+            alike = self._kinds.alike(class_id, found.class_id)
+            if (alike > same).any():
+                alike &= same | (boxes.iou(xyxy, found.xyxy) >= _SAME_PLACE)
             gain = np.where(same, gain, gain - _OTHER_CLASS)
-            likeness = np.where(same | swap, likeness, 0)
+            likeness = np.where(alike, likeness, 0)
         believed = known["state"] == CONFIRMED
         strong = found.confidence >= self._high
         weak = ~strong & (found.confidence >= self._options.low)
         turns = ((believed, strong, _LEAST), (~believed, strong, _LEAST), (known["state"] != FREE, weak, _LEAST_WEAK))
         return association.in_turns(likeness, gain, turns)
+
+    def _doubt(self, confidence: Array, dt: float) -> Array:
+        """Seconds of doubt that detections add to their tracks after `dt`: (K,) -> (K,), -inf for strong ones.
+
+        As much as a look in vain where they are next to nothing, none half way up to the strong ones, less from there.
+        Without it the weakest, of which few are true but which stay in one place, would keep a dead track for minutes.
+        """
+        low, high = self._options.low, self._high
+        share = (confidence - low) / max(high - low, 1e-9)
+        return np.where(confidence >= high, -np.inf, dt * (1 - 2 * share))
 
     def _looked(self, xyxy: Array, seen: Array | None) -> Array:
         """Whether expected boxes (N, 4) were looked at: (N,) bool. Beyond all that was ever looked at counts too."""
@@ -124,12 +148,15 @@ class Tracker:
             left_picture |= ((centre < self._extent[:2]) | (centre > self._extent[2:])).any(axis=1)
         return np.asarray((covered >= _SEEN).any(axis=1) | left_picture)
 
-    def _begin(self, found: Found, paired: Array) -> None:
-        """Strong detections that no track took found one each, as long as there is room; the most confident first."""
+    def _begin(self, found: Found, paired: Array) -> Array:
+        """Strong detections that no track took found one each, as long as there is room; the most confident first.
+
+        The rows (K,) they have in the table.
+        """
         new = _rest(len(found), paired)
         new = new[found.confidence[new] >= self._high]
         if len(new) == 0:
-            return
+            return new
         before = np.concatenate([paired, new])
         echo = boxes.iou(found.xyxy[new], found.xyxy[before]) > _DOUBLE
         echo &= self._kinds.alike(found.class_id[new], found.class_id[before])
@@ -137,14 +164,17 @@ class Tracker:
         new = new[~echo.any(axis=1)]
         free = np.flatnonzero(self._table["state"] == FREE)[: len(new)]
         table.begin(self._table, free, found[new[: len(free)]], self._clock)
+        return free
 
-    def _confirm(self, t: float, seq: int) -> list[Event]:
-        rows = np.flatnonzero((self._table["state"] == TENTATIVE) & (self._table["row"] >= 0))
+    def _confirm(self, live: Array, t: float, seq: int) -> list[Event]:
+        rows = live[(self._table["state"][live] == TENTATIVE) & (self._table["row"][live] >= 0)]
         if len(rows) == 0:
             return []
         median = table.median_score(self._table, rows)
         good = median >= self._enough
         rows, median = rows[good], median[good]
+        if len(rows) == 0:
+            return []
         self._table["state"][rows] = CONFIRMED
         self._table["track_id"][rows] = self._given + 1 + np.arange(len(rows))
         self._given += len(rows)
@@ -156,11 +186,13 @@ class Tracker:
 
     def _end(self, rows: Array, reason: str, t: float, seq: int) -> list[Event]:
         """Free `rows`; the believed ones among them are told."""
-        limit = self._options.missed_s if reason == "missed" else self._options.unseen_s
+        if len(rows) == 0:
+            return []
+        limit = {"missed": self._options.missed_s, "unseen": self._options.unseen_s}.get(reason, 0.0)
         events = []
         for row in rows[self._table["state"][rows] == CONFIRMED].tolist():
             one = self._table[row]
-            passed = one["missed"] if reason == "missed" else self._clock - one["seen"]
+            passed = one["doubt"] if reason == "missed" else self._clock - one["seen"]
             detail = {
                 "first_xyxy": one["first_xyxy"].tolist(),
                 "travelled_px": float(one["travelled"]),
@@ -182,23 +214,22 @@ class Tracker:
         }
         return Event(kind, t, seq, "", int(one["track_id"]), about | detail)
 
-    def _told(self) -> Tracks:
+    def _told(self, live: Array) -> Tracks:
         """The confirmed tracks that are seen, or were a moment ago."""
-        known = self._table
-        believed = (known["state"] == CONFIRMED) & ((known["row"] >= 0) | (known["missed"] <= self._options.coast_s))
-        rows = np.flatnonzero(believed)
+        known = self._table[live]
+        sure = known["doubt"] <= _DOUBTED * self._options.missed_s
+        told = np.where(known["row"] >= 0, sure, known["missed"] <= self._options.coast_s)
+        rows = np.flatnonzero((known["state"] == CONFIRMED) & told)
         rows = rows[np.argsort(known["track_id"][rows])]
         one = known[rows]
-        mean = one["mean"].copy()
-        away = np.flatnonzero(one["row"] < 0)
-        if len(away):
-            mean[away] = self._expected(one[away])[0]
+        away = one["row"] < 0
+        mean = np.where(away[:, None], self._ahead[live[rows]], one["mean"])
         return Tracks(
             track_id=one["track_id"].copy(),
             xyxy=boxes.cxcywh_to_xyxy(mean[:, :4]).astype(np.float32),
             velocity=mean[:, 4:6].astype(np.float32),
             confidence=one["confidence"].astype(np.float32),
-            class_id=table.class_of(known, rows).astype(np.int32),
+            class_id=table.class_of(one, slice(None)).astype(np.int32),
             age=(self._clock - one["born"]).astype(np.float32),
             missed=one["missed"].astype(np.float32),
             row=one["row"].astype(np.int32),

@@ -8,6 +8,7 @@ pipeline with tracker, zones and an MQTT publisher connected to a real mosquitto
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import platform
 import resource
@@ -22,43 +23,25 @@ from typing import Any
 
 import cv2
 import msgspec
-import numpy as np
 
 from agent import config
-from agent.data import Frame
+from agent.data import Frame, LookoutError
 from agent.pipeline import Pipeline, open_detector
 from agent.publish.publisher import Publisher
-from tests.bench import loops
+from tests.bench import clips, loops
+from tests.bench.peer import UNTRAINED, Missing, Peer
 from tests.conftest import ROOT
 from tests.fakes.mosquitto import Broker
 
 MODEL = config.shipped(config.DEFAULT_MODEL)
 
 
-def frames_of(clip: Path, count: int) -> list[Any]:
-    reader, frames = cv2.VideoCapture(str(clip)), []
-    while len(frames) < count:
-        good, image = reader.read()
-        if not good:
-            break
-        frames.append(image)
-    return frames
-
-
-def still(image: Any, count: int) -> list[Any]:
-    """One picture again and again, with a sensor's noise of two grey levels."""
-    rng = np.random.default_rng(0)
-    return [
-        np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8) for _ in range(min(count, 20))
-    ] * max(1, count // 20)
-
-
-def ours(mode: str, port: int, folder: Path, threads: int) -> Callable[[Any], Any]:
-    """The agent's own pipeline, fed frame by frame at 10 fps of clip time."""
+def ours(mode: str, port: int, folder: Path, threads: int, model: Path = MODEL) -> Callable[[Any], Any]:
+    """The agent's own pipeline, fed frame by frame at 10 fps of clip time, as its loop is when frames wait."""
     settings = config.Config(
         device=f"bench-{folder.name}-{mode}",  # two of one name would throw each other off the broker
         cameras={"bench": config.camera("synthetic")},
-        model=config.Model(file=MODEL, threads=threads),
+        model=config.Model(file=model, threads=threads),
         detect=config.Detect(mode=mode),  # type: ignore[arg-type]
         mqtt=config.Mqtt(port=port),
         state_dir=folder / mode,
@@ -71,26 +54,23 @@ def ours(mode: str, port: int, folder: Path, threads: int) -> Callable[[Any], An
     def step(bgr: Any) -> Any:
         nonlocal seq
         seq += 1
-        return pipeline.look("bench", Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), seq, seq / 10))
+        pipeline.hear(("bench", Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), seq, seq / 10)))
 
     return step
 
 
-def measure(step: Callable[[Any], Any], frames: list[Any]) -> tuple[float, float]:
-    """(s of wall time, s of CPU time of all threads) for all frames."""
-    begin, used = time.perf_counter(), time.process_time()
-    for frame in frames:
-        step(frame)
-    return time.perf_counter() - begin, time.process_time() - used
-
-
-def rounds(contenders: dict[str, Callable[[Any], Any]], frames: list[Any], count: int) -> dict[str, dict[str, float]]:
+def rounds(
+    contenders: dict[str, Callable[[Any], Any]], peers: dict[str, Peer], frames: list[Any], count: int
+) -> dict[str, dict[str, float]]:
     """Medians per contender: fps, CPU ms a frame, and the spread of fps between rounds."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    turns: dict[str, Callable[[], tuple[float, float]]] = {
+        name: functools.partial(clips.measure, step, frames) for name, step in contenders.items()
+    }
+    turns |= {name: one.measure for name, one in peers.items()}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
     for number in range(count):
-        names = list(contenders) if number % 2 == 0 else list(reversed(contenders))
-        for name in names:
-            taken[name].append(measure(contenders[name], frames))
+        for name in turns if number % 2 == 0 else reversed(turns):
+            taken[name].append(turns[name]())
     table = {}
     for name, pairs in taken.items():
         fps = [len(frames) / wall for wall, _ in pairs]
@@ -101,6 +81,29 @@ def rounds(contenders: dict[str, Callable[[Any], Any]], frames: list[Any], count
             "cpu_ms": statistics.median(cpu for _, cpu in pairs) / len(frames) * 1e3,
         }
     return table
+
+
+def opened(args: argparse.Namespace, scene: str) -> tuple[dict[str, Peer], dict[str, str]]:
+    """The peers that run here, and why the others do not."""
+    run, missing = {}, {}
+    try:
+        run["supervision"] = Peer("supervision", MODEL, args.threads, args.data, scene, args.frames)
+    except Missing as error:
+        missing["supervision"] = str(error)
+    return run, missing
+
+
+def theirs(args: argparse.Namespace, frames: list[Any], port: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Ultralytics and ours on a file that it exported itself; raises Missing, or LookoutError where we refuse it."""
+    one = Peer("ultralytics", UNTRAINED, args.threads, args.data, "busy", args.frames)
+    try:
+        contenders = {
+            "raw": loops.raw(UNTRAINED, args.threads),
+            "ours full": ours("full", port, folder / "untrained", args.threads, UNTRAINED),
+        }
+        return rounds(contenders, {"ultralytics": one}, frames, args.rounds)
+    finally:
+        one.close()
 
 
 def show(title: str, table: dict[str, dict[str, float]]) -> None:
@@ -118,9 +121,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, default=ROOT / "tests" / ".artifacts" / "bench.json")
     args = parser.parse_args()
-    busy = frames_of(args.data / "video" / "vtest.avi", args.frames)
-    sparse = frames_of(args.data / "video" / "car-detection.mp4", args.frames)
-    scenes = {"busy": busy, "sparse": sparse, "still": still(busy[0], args.frames)}
+    scenes = clips.scenes(args.data, args.frames)
     result: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{platform.machine()}, {platform.processor() or 'unknown'}, Python {platform.python_version()}",
@@ -137,9 +138,22 @@ def main() -> None:
                 "ours full": ours("full", broker.port, Path(folder) / scene, args.threads),
                 "ours regions": ours("regions", broker.port, Path(folder) / scene, args.threads),
             }
-            measure(contenders["ours full"], frames[:5])
-            result[scene] = rounds(contenders, frames, args.rounds)
+            for step in contenders.values():
+                clips.measure(step, frames[:5])
+            peers, missing = opened(args, scene)
+            result[scene] = rounds(contenders, peers, frames, args.rounds)
+            for one in peers.values():
+                one.close()
             show(f"{scene}: {len(frames)} frames, {args.rounds} rounds", result[scene])
+            result["not_run"] = missing
+            for name, why in missing.items():
+                print(f"{name:14}{why}")
+        try:
+            result["ultralytics"] = theirs(args, scenes["busy"], broker.port, Path(folder))
+            show("busy, with an untrained yolov8n that Ultralytics exported (float32)", result["ultralytics"])
+        except (Missing, LookoutError) as error:
+            result["not_run"]["ultralytics"] = str(error)
+            print(f"{'ultralytics':14}{error}")
         broker.kill()
     result["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,6 @@ from agent import modelfile
 from agent.detect.heads import ssd
 
 Step = Callable[[Any], Any]
-CONFIDENCE, IOU = 0.4, 0.6
 
 
 def interpreter(model: Path, threads: int) -> Any:
@@ -42,6 +41,7 @@ class _Ssd:
         assert card
         self.engine = interpreter(model, threads)
         self.size, self.limits = card.input.size, card.input.range
+        self.confidence, self.iou = card.confidence, card.iou  # the same for all
         parameters = ssd.msgspec.convert(card.decode, ssd.Decode)
         self.anchors = ssd.anchors_cxcywh(parameters.anchors, card.input.size)
         self.columns, self.scales = list(parameters.columns), np.array(parameters.box_scales)
@@ -65,6 +65,14 @@ class _Ssd:
         h, w = np.exp(t[:, 2]) * a[:, 3], np.exp(t[:, 3]) * a[:, 2]
         return np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1), scores
 
+    def nms(self, boxes: Any, scores: Any) -> list[int]:
+        """As a loop in Python."""
+        kept: list[int] = []
+        for i in sorted(np.flatnonzero(scores >= self.confidence), key=lambda i: -scores[i]):
+            if all(_iou(boxes[i], boxes[k]) <= self.iou for k in kept):
+                kept.append(int(i))
+        return kept
+
 
 def tutorial(model: Path, threads: int) -> Step:
     net = _Ssd(model, threads)
@@ -77,7 +85,11 @@ def tutorial(model: Path, threads: int) -> Step:
         net.engine.set_tensor(net.input["index"], np.clip(np.round(picture / scale + zero), -128, 127).astype(np.int8))
         net.engine.invoke()
         boxes, scores = net.decoded()
-        return [kept for label in range(scores.shape[1]) for kept in _loop_nms(boxes, scores[:, label])]
+        return [
+            (*boxes[row], scores[row, label], label)
+            for label in range(scores.shape[1])
+            for row in net.nms(boxes, scores[:, label])
+        ]
 
     return step
 
@@ -93,19 +105,12 @@ def pycoral(model: Path, threads: int) -> Step:
         net.engine.invoke()
         boxes, scores = net.decoded()
         label, best = scores.argmax(axis=1), scores.max(axis=1)
-        rows = np.flatnonzero(best >= CONFIDENCE)
+        rows = np.flatnonzero(best >= net.confidence)
         xywh = np.concatenate([boxes[rows, :2], boxes[rows, 2:] - boxes[rows, :2]], axis=1)
-        return cv2.dnn.NMSBoxesBatched(xywh.tolist(), best[rows].tolist(), label[rows].tolist(), CONFIDENCE, IOU)
+        given = xywh.tolist(), best[rows].tolist(), label[rows].tolist()
+        return cv2.dnn.NMSBoxesBatched(*given, net.confidence, net.iou)
 
     return step
-
-
-def _loop_nms(boxes: Any, scores: Any) -> list[int]:
-    kept: list[int] = []
-    for i in sorted(np.flatnonzero(scores >= CONFIDENCE), key=lambda i: -scores[i]):
-        if all(_iou(boxes[i], boxes[k]) <= IOU for k in kept):
-            kept.append(int(i))
-    return kept
 
 
 def _iou(a: Any, b: Any) -> float:

@@ -62,13 +62,37 @@ def test_fewer_frames_from_the_middle_on_change_no_id(slower: int) -> None:
 
 def test_a_weak_detection_keeps_a_track_but_founds_none() -> None:
     def frame(t: float) -> Detections:
-        return seen([person(100 + 30 * t)], 0.9 if t < 1 else 0.2)
+        return seen([person(100 + 30 * t)], 0.9 if t < 1 else 0.4)
 
     told, _ = run(Tracker(Options()), frame, at(10, 5))
     assert ids(told) == {1}
     assert told[-1].missed.tolist() == [0]
     weak, events = run(Tracker(Options()), lambda t: seen([person(100 + 30 * t)], 0.4), at(10, 5))
     assert (ids(weak), events) == (set(), [])
+
+
+@pytest.mark.parametrize("fps", [30, 10, 5])
+def test_what_is_next_to_nothing_stops_being_told_and_then_keeps_no_track(fps: float) -> None:
+    def frame(t: float) -> Detections:
+        return seen([person(100)], 0.9 if t < 2 else 0.12)
+
+    times = at(fps, 6)
+    told, events = run(Tracker(Options()), frame, times)
+    last_told = max(t for t, tracks in zip(times, told, strict=True) if len(tracks))
+    end = next(event for event in events if event.kind == "track_end")
+    assert 2.5 < last_told < 3.5  # half of missed_s after the last strong detection, a little more for the weak ones
+    assert 3.5 < end.t < 4.8
+    assert end.detail["reason"] == "missed"
+    assert end.detail["value_s"] > end.detail["limit_s"]
+
+
+def test_a_strong_detection_ends_all_doubt() -> None:
+    def frame(t: float) -> Detections:
+        return seen([person(100)], 0.9 if t < 1 or 2.5 < t < 2.65 else 0.12)
+
+    told, events = run(Tracker(Options()), frame, at(10, 4))
+    assert [event.kind for event in events] == ["track_start"]
+    assert [len(tracks) for t, tracks in zip(at(10, 4), told, strict=True) if 2.5 < t < 3.4] == [1] * 8
 
 
 def test_a_slow_camera_confirms_and_keeps_as_a_fast_one() -> None:

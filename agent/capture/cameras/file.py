@@ -62,6 +62,6 @@ def _read(path: Path) -> Iterator[tuple[cv2.typing.MatLike, float, float]]:
                 return
             stamped = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # 0 for every frame where the container has none
             at = stamped if stamped > at + period / 1000 else at + period
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), at, period
+            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), at, period
     finally:
         capture.release()

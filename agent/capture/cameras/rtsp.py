@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import cv2
 from msgspec import Meta, Struct
 
+from agent.capture import opencv
 from agent.capture.cameras import CameraError
 from agent.data import Frame
 
@@ -36,18 +36,10 @@ def frames(options: Options) -> Iterator[Frame]:
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(options.read_timeout_s * 1000)),
     ]
     capture = cv2.VideoCapture(options.url, cv2.CAP_FFMPEG, limits)
-    try:
-        if not capture.isOpened():
-            raise CameraError(f"camera {name}: cannot be opened within {options.open_timeout_s:g} s")
-        seq = 0
-        while True:
-            good, image = capture.read()
-            if not good:
-                raise CameraError(f"camera {name}: stream ended or no frame for {options.read_timeout_s:g} s")
-            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), seq, time.monotonic())
-            seq += 1
-    finally:
+    if not capture.isOpened():
         capture.release()
+        raise CameraError(f"camera {name}: cannot be opened within {options.open_timeout_s:g} s")
+    yield from opencv.frames(capture, f"camera {name}: stream ended or no frame for {options.read_timeout_s:g} s")
 
 
 def without_password(url: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import cv2
 from msgspec import Meta, Struct
 
+from agent.capture import opencv
 from agent.capture.cameras import CameraError
 from agent.data import Frame
 
@@ -34,25 +34,15 @@ def frames(options: Options) -> Iterator[Frame]:
     if not Path(name).exists():
         raise CameraError(f"camera {name}: no such device")
     capture = cv2.VideoCapture(name, cv2.CAP_V4L2)
-    try:
-        if not capture.isOpened():
-            raise CameraError(f"camera {name}: cannot be opened (busy, or not for this user: group video)")
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.size[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size[1])
-        capture.set(cv2.CAP_PROP_FPS, options.rate)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        given = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        log.info(
-            "camera %s: %dx%d at %.4g fps (asked for %dx%d at %.4g)", name, *given, fps, *options.size, options.rate
-        )
-        seq = 0
-        while True:
-            good, image = capture.read()
-            if not good:
-                raise CameraError(f"camera {name}: gave no frame (unplugged?)")
-            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), seq, time.monotonic())
-            seq += 1
-    finally:
+    if not capture.isOpened():
         capture.release()
+        raise CameraError(f"camera {name}: cannot be opened (busy, or not for this user: group video)")
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.size[0])
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size[1])
+    capture.set(cv2.CAP_PROP_FPS, options.rate)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    given = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    log.info("camera %s: %dx%d at %.4g fps (asked for %dx%d at %.4g)", name, *given, fps, *options.size, options.rate)
+    yield from opencv.frames(capture, f"camera {name}: gave no frame (unplugged?)")
