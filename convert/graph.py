@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from convert import ConvertError
+from convert import ConvertError, soundness
 
 OPERATORS = {v: n for n, v in vars(schema.BuiltinOperator).items() if n.isupper()}  # code -> CONV_2D, ..
 DTYPES = {v: n.lower() for n, v in vars(schema.TensorType).items() if n.isupper()}  # code -> int8, ..
+_SMALL = 256  # bytes of a constant whose values are kept
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 
 
@@ -31,6 +32,8 @@ class TensorInfo(msgspec.Struct, frozen=True):
     scales: tuple[float, ...]  # none for plain numbers, one a tensor, or one a channel
     zero_points: tuple[int, ...]
     constant: bool  # weights, biases, shapes; the others are activations
+    dynamic: bool = False  # its shape is marked as one that may change
+    values: tuple[int, ...] | None = None  # of a small integer constant: axes, paddings, strides
 
 
 class Operator(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class Operator(msgspec.Struct, frozen=True):
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options: dict[str, int] = {}  # the schema's own names: strideW, fusedActivationFunction, ..
 
 
 class Graph(msgspec.Struct, frozen=True):
@@ -60,11 +64,17 @@ def unpack(flatbuffer: bytes) -> Any:
     if flatbuffer[4:8] != b"TFL3":
         raise ConvertError("not a TFLite file (no TFL3 mark in its first 8 bytes)")
     try:
+        soundness.meter(flatbuffer)
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+        fault = soundness.fault(model, len(flatbuffer))
+    except ConvertError:
+        raise
     except Exception as error:  # struct, index, type: whatever broken bytes lead to
         raise ConvertError(f"a TFLite file that is broken or cut short ({type(error).__name__})") from error
     if len(model.subgraphs or []) != 1:
         raise ConvertError(f"a TFLite model with {len(model.subgraphs or [])} subgraphs; one is supported")
+    if fault:
+        raise ConvertError(f"a TFLite file that contradicts itself: {fault}")
     return model
 
 
@@ -82,7 +92,7 @@ def read(flatbuffer: bytes) -> Graph:
     tensors = tuple(_tensor(t, model.buffers[t.buffer]) for t in subgraph.tensors)
     codes = [(operator_name(c), int(c.version)) for c in model.operatorCodes]
     operators = tuple(
-        Operator(name, version, _indices(o.inputs), _indices(o.outputs))
+        Operator(name, version, _indices(o.inputs), _indices(o.outputs), _options(o.builtinOptions))
         for o in subgraph.operators
         for name, version in [codes[o.opcodeIndex]]
     )
@@ -130,8 +140,8 @@ def operator_name(code: Any) -> str:
 
 
 def text(value: bytes | str | None) -> str:
-    """A string of the flatbuffer."""
-    return value.decode() if isinstance(value, bytes) else value or ""
+    """A string of the flatbuffer; bytes that are no UTF-8 become question marks."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 
 def _tensor(tensor: Any, buffer: Any) -> TensorInfo:
@@ -145,7 +155,24 @@ def _tensor(tensor: Any, buffer: Any) -> TensorInfo:
         tuple(float(s) for s in scales),
         tuple(int(z) for z in zero_points),
         (buffer.data is not None and len(buffer.data) > 0) or (buffer.offset or 0) > 1,
+        -1 in _indices(tensor.shapeSignature),
+        _values(tensor, buffer),
     )
+
+
+def _values(tensor: Any, buffer: Any) -> tuple[int, ...] | None:
+    """Axes, paddings and the like; None for floats, for biases (they have a scale), and for what is large."""
+    dtype = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}.get(tensor.type)
+    scaled = tensor.quantization is not None and tensor.quantization.scale is not None
+    if dtype is None or scaled or buffer.data is None or not 0 < len(buffer.data) <= _SMALL:
+        return None
+    if len(buffer.data) % np.dtype(dtype).itemsize:  # a sparse one
+        return None
+    return _indices(np.asarray(buffer.data, np.uint8).view(dtype))
+
+
+def _options(options: Any) -> dict[str, int]:
+    return {name: int(value) for name, value in vars(options).items() if isinstance(value, int)} if options else {}
 
 
 def _indices(values: Any) -> tuple[int, ...]:
@@ -153,5 +180,6 @@ def _indices(values: Any) -> tuple[int, ...]:
 
 
 def _shown(tensor: TensorInfo) -> str:
-    scale = f", scale {tensor.scales[0]:.6g}, zero point {tensor.zero_points[0]}" if tensor.scales else ""
+    zero_point = tensor.zero_points[0] if tensor.zero_points else 0
+    scale = f", scale {tensor.scales[0]:.6g}, zero point {zero_point}" if tensor.scales else ""
     return f"{tensor.dtype} {list(tensor.shape)}{scale}"

@@ -40,7 +40,7 @@ def cut(nodes: list[Node], source: str, outputs: list[str]) -> list[Node]:
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
-            waiting += [] if name == source else [_node_of(i) for i in by_name[name].get("input", [])]
+            waiting += [] if name == source else [node_of(i) for i in by_name[name].get("input", [])]
     others = sorted(n for n in needed if n != source and by_name[n]["op"].startswith("Placeholder"))
     if others or source not in needed:
         raise ConvertError(f"cut at {source!r}: the outputs need {', '.join(others) or 'nothing of it'}; cut elsewhere")
@@ -99,22 +99,18 @@ def regroup(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
     a rounding. Neither the convolution nor the inner addition may have another reader, or be an output.
     """
     by_name = {node["name"]: node for node in nodes}
-    readers = Counter(_node_of(i) for node in nodes for i in node.get("input", [])) + Counter(outputs)
+    readers = Counter(node_of(i) for node in nodes for i in node.get("input", [])) + Counter(outputs)
     moved: dict[str, list[str]] = {}  # addition -> its new inputs
     for node in nodes:
         if node["op"] not in _ADDITIONS or len(node["input"]) != 2:
             continue
-        constant, inner = sorted(node["input"], key=lambda i: by_name[_node_of(i)]["op"] != "Const")
-        inside = by_name[_node_of(inner)]
-        if (
-            by_name[_node_of(constant)]["op"] != "Const"
-            or inside["op"] not in _ADDITIONS
-            or readers[inside["name"]] > 1
-        ):
+        constant, inner = sorted(node["input"], key=lambda i: by_name[node_of(i)]["op"] != "Const")
+        inside = by_name[node_of(inner)]
+        if by_name[node_of(constant)]["op"] != "Const" or inside["op"] not in _ADDITIONS or readers[inside["name"]] > 1:
             continue
-        terms = sorted(inside["input"], key=lambda i: by_name[_node_of(i)]["op"] not in _CONVOLUTIONS)
+        terms = sorted(inside["input"], key=lambda i: by_name[node_of(i)]["op"] not in _CONVOLUTIONS)
         conv, residual = terms
-        if by_name[_node_of(conv)]["op"] in _CONVOLUTIONS and readers[_node_of(conv)] == 1:
+        if by_name[node_of(conv)]["op"] in _CONVOLUTIONS and readers[node_of(conv)] == 1:
             moved[inside["name"]], moved[node["name"]] = [conv, constant], [inside["name"], residual]
     return [node | {"input": moved[node["name"]]} if node["name"] in moved else node for node in nodes]
 
@@ -132,7 +128,8 @@ def to_proto_json(node: Node) -> Node:
     return node | {"attr": attrs}
 
 
-def _node_of(reference: str) -> str:
+def node_of(reference: str) -> str:
+    """The node that an input's reference means: "^name" and "name:1" are both "name"."""
     return reference.removeprefix("^").split(":")[0]
 
 

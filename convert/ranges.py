@@ -7,7 +7,7 @@ significant digits, in the JSON and in the build, so that a rebuild from the JSO
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import numpy as np
 from agent.data import Array
 from convert import ConvertError
 from convert.calibration import Statistics
+from convert.graph import Graph
 
 Ranges = dict[str, tuple[float, float]]  # tensor -> least and greatest real value that int8 can hold
 Rule = Callable[[Array, Array, Array], tuple[float, float]]  # low (I,), high (I,), counts (BINS,) -> range
@@ -23,6 +24,7 @@ Rule = Callable[[Array, Array, Array], tuple[float, float]]  # low (I,), high (I
 _DIGITS = 6
 _STEPS = 255
 _TAILS = (0.0, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # shares of values that `mse` may cut off
+_SILU_ENDS = (-0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -5.0, -6.0, -8.0, -10.0, -15.0)  # where x may be cut off below
 _MEMORY = 0.95  # of the moving average: the weight of all pictures before
 
 
@@ -53,31 +55,70 @@ def percentile(share: float) -> Rule:
 def mse(low: Array, high: Array, counts: Array) -> tuple[float, float]:
     """The least squared error after rounding to 256 steps, of those that cut a share off either end."""
     least, greatest = float(low.min()), float(high.max())
-    bins = _centres(least, greatest, len(counts))
-    best = (np.inf, (least, greatest))
-    for candidate in sorted({_without_tails(least, greatest, counts, a, b) for a in _TAILS for b in _TAILS}):
-        error = float(np.dot(counts, (_rounded(bins, *candidate) - bins) ** 2))
-        best = min(best, (error, candidate))
-    return best[1]
+    candidates = {_without_tails(least, greatest, counts, a, b) for a in _TAILS for b in _TAILS}
+    return _least_error(candidates, _centres(least, greatest, len(counts)), counts, _itself)
+
+
+def mse_of_silu(low: Array, high: Array, counts: Array) -> tuple[float, float]:
+    """As `mse`, but the error is that of x · sigmoid(x): the long tail of negative x, all nearly 0 there, is free."""
+    least, greatest = float(low.min()), float(high.max())
+    tops = {_without_tails(least, greatest, counts, 0.0, share)[1] for share in _TAILS}
+    ends = {least, *(end for end in _SILU_ENDS if end > least)}
+    candidates = {(end, top) for end in ends for top in tops if end < top}
+    return _least_error(candidates or {(least, greatest)}, _centres(least, greatest, len(counts)), counts, _silu)
+
+
+def _least_error(
+    candidates: Collection[tuple[float, float]], values: Array, counts: Array, seen_as: Callable[[Array], Array]
+) -> tuple[float, float]:
+    wanted = seen_as(values)
+    errors = [(float(np.dot(counts, (seen_as(_rounded(values, *c)) - wanted) ** 2)), c) for c in sorted(candidates)]
+    return min(errors)[1]
+
+
+def _itself(values: Array) -> Array:
+    return values
+
+
+def _silu(values: Array) -> Array:
+    return np.asarray(values * (0.5 + 0.5 * np.tanh(0.5 * values)))
 
 
 RULES: dict[str, Rule] = {
     "minmax": minmax,
     "moving-average": moving_average,
     "mse": mse,
+    "mse-silu": mse,  # and `mse_of_silu` for the tensors that feed one
     "percentile-99.999": percentile(1e-5),
     "percentile-99.99": percentile(1e-4),
     "percentile-99.9": percentile(1e-3),
 }
 
 
-def choose(statistics: Statistics, rule: str) -> Ranges:
-    """A range for every tensor, by one rule, rounded; 0 is always inside, as int8 demands."""
+def choose(statistics: Statistics, rule: str, silu: Collection[str] = ()) -> Ranges:
+    """A range for every tensor, by one rule, rounded; 0 is always inside, as int8 demands.
+
+    `silu`: the tensors that feed x · sigmoid(x), see `into_silu`.
+    """
     ranges: Ranges = {}
     for i, name in enumerate(statistics.names):
-        low, high = RULES[rule](statistics.low[:, i], statistics.high[:, i], statistics.counts[i])
-        ranges[name] = (_digits(min(low, 0.0)), _digits(max(high, 0.0)))
-    return ranges
+        chosen = mse_of_silu if rule.endswith("-silu") and name in silu else RULES[rule]
+        low, high = chosen(statistics.low[:, i], statistics.high[:, i], statistics.counts[i])
+        ranges[name] = (min(low, 0.0), max(high, 0.0))
+    return rounded(ranges)
+
+
+def rounded(ranges: Ranges) -> Ranges:
+    """To as many digits as JSON keeps."""
+    return {name: (_digits(low), _digits(high)) for name, (low, high) in ranges.items()}
+
+
+def into_silu(graph: Graph) -> frozenset[str]:
+    """Tensors x that both a LOGISTIC takes and a MUL with what that makes of it."""
+    sigmoid = {o.outputs[0]: o.inputs[0] for o in graph.operators if o.name == "LOGISTIC"}
+    products = [o.inputs for o in graph.operators if o.name == "MUL"]
+    found = {x for pair in products for x, y in (pair[:2], pair[1::-1]) if sigmoid.get(y) == x}
+    return frozenset(graph.tensors[x].name for x in found)
 
 
 def of_input(limits: tuple[float, float]) -> tuple[float, float]:
@@ -102,6 +143,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: dict[str, Any]
     ranges: Ranges
     format: int = 1
+    stay: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET  # operators left in float, by their first output
+    levels: dict[str, tuple[float, ...]] | msgspec.UnsetType = msgspec.UNSET  # channels equalised, by tensor
 
 
 def to_json(calibration: Calibration) -> bytes:

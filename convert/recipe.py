@@ -26,7 +26,7 @@ class Source(msgspec.Struct, frozen=True):
 class CardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[card]: what the model needs and means; the build fills in the rest of the card."""
 
-    task: Literal["detect", "classify", "segment", "pose", "embed"]
+    task: Literal["detect", "classify", "segment", "pose", "embed", "reconstruct"]
     head: str
     labels: tuple[str, ...]
     input: modelfile.Input
@@ -47,8 +47,7 @@ class Calibrate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[accept]: a model that lost more than this is refused."""
 
-    f1: float = 0.9  # least agreement with the float model
-    map_loss: float = 0.02  # greatest fall of mAP, where labels are given
+    budget: float = 0.02  # of mAP where labels are given, see convert.tasks
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

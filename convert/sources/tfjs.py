@@ -12,14 +12,9 @@ child process (`python -m convert.sources.tfjs FOLDER`), which finds its job in 
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import os
-import subprocess
-import sys
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,13 +23,16 @@ import msgspec
 import numpy as np
 
 from agent.data import Array
-from convert import ConvertError, graphdef
+from convert import ConvertError, environment, graphdef, sandbox
 from convert.graphdef import Node
-from convert.sources import FloatModel
+from convert.sandbox import Limits
+from convert.sources import Cut, FloatModel, Request, answers, description
 
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int32": np.int32, "uint8": np.uint8, "uint16": np.uint16}
 _INT64 = 9  # DT_INT64: TF.js stores these as int32
-_CHILD_ENV = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+_CONVERT = Limits(seconds=900, memory=8 << 30)
+_UNKNOWN = (0.0, 1.0)  # what pixels stand for where nobody tells
+_MOST_FILE = 1 << 30  # bytes of one file in an archive
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,10 +44,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     constants: dict[str, str] = {}  # what to hand on -> node of a constant
 
 
-def read(options: Options, archive: Path, size: tuple[int, int]) -> FloatModel:
+def read(options: Options, archive: Path, size: tuple[int, int]) -> Cut:
     """The cut graph as float TFLite. Raises ConvertError: no TensorFlow, or a graph without the named nodes."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ConvertError("TF.js models need TensorFlow to convert; pip install 'lookout-agent[convert]'")
     graph, weights = load(archive, options.model)
     for what, name in options.constants.items():
         if name not in weights:
@@ -60,7 +56,59 @@ def read(options: Options, archive: Path, size: tuple[int, int]) -> FloatModel:
     needed = {n["name"]: weights[n["name"]] for n in nodes if n["op"] == "Const" and n["name"] in weights}
     model, version = _in_child(job, needed, archive)
     constants = {what: weights[name] for what, name in options.constants.items()}
-    return FloatModel(model, constants, {"tensorflow": version})
+    return Cut(model, constants, {"tensorflow": version})
+
+
+def float_model(request: Request) -> FloatModel:
+    """A graph model that no recipe tells of: cut where --head says, else at its signature. Raises ConvertError."""
+    archive, what = request.path, f"model {request.path}"
+    described = description.load(request.head)
+    model = described.source if described and described.source else _only_model(archive, what)
+    folder = archive.parent if archive.is_file() and archive.name == model else archive
+    graph, _ = load(folder, model)
+    pictures = {n["name"]: n for n in graph if n["op"] == "Placeholder"}
+    source = described.input_tensor if described and described.input_tensor else next(iter(pictures), "")
+    if len(pictures) != 1 and not (described and described.input_tensor):
+        raise ConvertError(
+            f"{what}: has {len(pictures)} inputs; name the picture's with --head FILE.toml, input_tensor"
+        )
+    read_by = {graphdef.node_of(i) for n in graph for i in n.get("input", [])}
+    ends = [n["name"] for n in graph if n["name"] not in read_by and n["op"] not in ("Const", "Placeholder")]
+    outputs = {o.name: o.tensor for o in described.outputs} if described else {n.replace("/", "_"): n for n in ends}
+    size = _size(pictures.get(source, {}), request.size, what)
+    found = read(Options(model, source, outputs), folder, size)
+    if described:
+        outputs_by_name = tuple(msgspec.structs.replace(o, tensor=o.name) for o in described.outputs)
+        described = msgspec.structs.replace(described, outputs=outputs_by_name)
+    own: dict[str, Any] = {"range": _UNKNOWN, "resize": "stretch"}
+    notes = [] if "range" in request.input or described else [description.guessed(*_UNKNOWN, "a guess")]
+    tools = found.tools
+    return answers.float_model(request, found.model, own=own, labels=(), tools=tools, notes=notes, described=described)
+
+
+def _only_model(archive: Path, what: str) -> str:
+    """The model.json of an archive, a folder, or the file itself. Raises ConvertError where there are several."""
+    if archive.is_dir():
+        return "model.json"
+    if not tarfile.is_tarfile(archive):
+        return archive.name
+    with tarfile.open(archive) as tar:
+        found = [n for n in tar.getnames() if n.endswith("model.json")]
+    if len(found) != 1:
+        raise ConvertError(f"{what}: holds {len(found)} files model.json; name one with --head FILE.toml, source")
+    return found[0]
+
+
+def _size(node: Node, wanted: tuple[int, int] | None, what: str) -> tuple[int, int]:
+    """(width, height) of a Placeholder (1, h, w, 3); `wanted` where the graph leaves it open."""
+    dims = [int(d.get("size", -1)) for d in node.get("attr", {}).get("shape", {}).get("shape", {}).get("dim", [])]
+    if len(dims) == 4 and dims[3] not in (3, -1):
+        raise ConvertError(f"{what}: takes {dims}; pictures of the form [1, height, width, 3] are wanted")
+    if len(dims) == 4 and min(dims[1:3]) > 0:
+        return dims[2], dims[1]
+    if wanted is None:
+        raise ConvertError(f"{what}: leaves its input's size open; give --size WIDTHxHEIGHT")
+    return wanted
 
 
 def load(archive: Path, model: str) -> tuple[list[Node], dict[str, Array]]:
@@ -100,19 +148,12 @@ def read_weights(manifest: list[dict[str, Any]], data: bytes) -> dict[str, Array
 
 def _in_child(job: dict[str, Any], weights: Mapping[str, Array], archive: Path) -> tuple[bytes, str]:
     """Run `_convert` in a process of its own: (float TFLite, TensorFlow's version)."""
-    with tempfile.TemporaryDirectory(prefix="lookout-tfjs-") as folder:
-        work = Path(folder)
+    with sandbox.scratch("tfjs") as work:
         (work / "job.json").write_text(json.dumps(job | {"weights": list(weights)}))
         np.savez(work / "weights.npz", *weights.values())  # by place: a node's name may hold any character
-        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        env = os.environ | _CHILD_ENV | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}
-        command = [sys.executable, "-m", "convert.sources.tfjs", folder]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603
-        result = work / "float.tflite"
-        if done.returncode or not result.exists():
-            lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-            raise ConvertError(f"{archive.name}: TensorFlow could not convert it: {lines[-1][:300]}")
-        return result.read_bytes(), (work / "version").read_text()
+        tool, what = environment.tensorflow(), f"source {archive.name}"
+        sandbox.python(tool, "convert.sources.tfjs", work, what=what, tool="TensorFlow", limits=_CONVERT)
+        return (work / "float.tflite").read_bytes(), (work / "version").read_text()
 
 
 def _convert(work: Path) -> None:
@@ -158,4 +199,4 @@ def _file(archive: Path, name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    _convert(Path(sys.argv[1]))
+    sandbox.child(_convert)

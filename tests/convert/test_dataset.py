@@ -1,9 +1,15 @@
-"""Labelled pictures in YOLO's layout."""
+"""Labelled pictures: boxes, classes, masks."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
+from agent.detect.letterbox import Placement
+from agent.modelfile import Card, Input
 from convert import ConvertError, dataset
+from convert.compare import Recording, Seen
 
 
 def labelled(folder, text, names=None):
@@ -69,3 +75,64 @@ def test_real_names_are_coco_s_80(data_dir):
 def test_what_is_not_labels_is_an_error_that_says_where(tmp_path, text, names, message):
     with pytest.raises(ConvertError, match=message):
         truth(labelled(tmp_path, text, names))
+
+
+def test_a_polygon_is_the_box_around_it(tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 .1 .2 .5 .2 .3 .8\n")
+    (found,) = dataset.truth(tmp_path, [Path("a.jpg")], [(100, 50)], ("person",))
+    np.testing.assert_allclose(found.xyxy, [[10, 10, 50, 40]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [(("dog", "cat"), [1, 0]), (("background", "dog", "cat"), [2, 1]), (("x", "y"), [0, 1])],
+    ids=["by name", "by name, some unused", "by place"],
+)
+def test_folders_name_classes(tmp_path, labels, expected):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+    paths = [tmp_path / "cat" / "1.jpg", tmp_path / "dog" / "1.jpg"]
+    assert dataset.classes(tmp_path, paths, labels) == expected
+
+
+def test_folders_that_are_neither_the_labels_nor_as_many_are_an_error(tmp_path):
+    for name in ("cat", "dog", "emu"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ConvertError, match=r"3 folders, the model has 2 labels and none is 'emu'; name the folders"):
+        dataset.classes(tmp_path, [], ("cat", "dog"))
+
+
+def masked(tmp_path, mask, size=(40, 20)):
+    """A recording of one picture, letterboxed into 40 x 40: bars of 10 px above and below."""
+    (tmp_path / "masks").mkdir(exist_ok=True)
+    cv2.imwrite(str(tmp_path / "masks" / "a.png"), mask)
+    card = Card("segment", "segment", ("a", "b"), Input((40, 40)))
+    seen = Seen((), Placement((40 / size[0], 20 / size[1]), (0, 10)), size)
+    return Recording(card, (), (seen,))
+
+
+def test_a_mask_goes_where_its_picture_went(tmp_path):
+    mask = np.zeros((10, 20), np.uint8)
+    mask[:, 10:], mask[0, 0] = 1, 255
+    recording = masked(tmp_path, mask, size=(20, 10))
+    (found,) = dataset.of(tmp_path, [tmp_path / "images" / "a.png"], recording, "mask")
+    assert found.shape == (40, 40)
+    assert (found[:10] == -1).all()  # the bars are nobody's
+    assert (found[30:] == -1).all()
+    assert (found[10:12, :2] == -1).all()  # 255
+    assert (found[12:30, :20] == 0).all()
+    assert (found[10:30, 20:] == 1).all()
+
+
+def test_masks_that_do_not_fit_are_an_error(tmp_path):
+    recording = masked(tmp_path, np.zeros((5, 5), np.uint8))
+    with pytest.raises(ConvertError, match=r"a\.png: is \(5, 5\), wants one channel of class numbers, 20 x 40"):
+        dataset.of(tmp_path, [tmp_path / "a.jpg"], recording, "mask")
+    with pytest.raises(ConvertError, match=r"masks/b\.png: is not there"):
+        dataset.of(tmp_path, [tmp_path / "b.jpg"], recording, "mask")
+
+
+def test_pictures_alone_have_no_truth(tmp_path):
+    assert dataset.of(tmp_path, [tmp_path / "a.jpg"], masked(tmp_path, np.zeros((2, 2), np.uint8)), "decode") is None
+    assert dataset.of(tmp_path, [], masked(tmp_path, np.zeros((2, 2), np.uint8)), "vector") is None

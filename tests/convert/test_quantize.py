@@ -56,7 +56,7 @@ def test_the_quantizer_says_nothing(capfd):
 
 def test_int8_answers_are_near_the_float_ones():
     """All values within ±4 here, so a step is 8/255 at most; errors add up over five layers."""
-    from convert.build import loaded
+    from convert.scoring import loaded
 
     picture = np.random.default_rng(1).integers(0, 256, (1, 32, 48, 3), np.uint8)
     wide = some_ranges(image=ranges.of_input((-1.0, 1.0)), conv1=(0.0, 6.0), conv2=(0.0, 6.0), conv3=(0.0, 6.0))
@@ -72,3 +72,16 @@ def test_int8_answers_are_near_the_float_ones():
             answers.append((values - tensor.zero_point) * (tensor.scale or 1.0))
     assert np.abs(answers[0]).max() > 1
     np.testing.assert_allclose(answers[1], answers[0], atol=0.5)
+
+
+def test_named_operators_stay_in_float_and_no_others():
+    g = graph.read(quantize.static_int8(model(), some_ranges(), ["conv2"]))
+    islands = {o.name for o in graph.float_operators(g)}
+    assert islands == {"DEPTHWISE_CONV_2D", "DEQUANTIZE", "QUANTIZE"}
+    assert sum(o.name == "DEPTHWISE_CONV_2D" for o in graph.float_operators(g)) == 1
+
+
+def test_a_name_is_not_taken_for_a_pattern():
+    """`conv.` would be conv1, conv2 and conv3, were it a regular expression."""
+    g = graph.read(quantize.static_int8(model(), some_ranges(), ["conv."]))
+    assert graph.float_operators(g) == []

@@ -11,7 +11,7 @@ import pytest
 from agent import modelfile
 from agent.detect.letterbox import pixel_table
 from agent.detect.model import Model
-from convert import build, calibration, compare, dataset, graph, ranges, recipe
+from convert import build, calibration, compare, dataset, gate, graph, ranges, recipe
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "ssdlite_mobilenet_v2_coco_int8.tflite"
@@ -55,7 +55,7 @@ def test_the_card_is_the_recipes():
 
 
 def test_the_recipe_accepts_it():
-    build.judge(recipe.load(RECIPE).accept, recorded().report)
+    assert gate.judge(recorded().report, recipe.load(RECIPE).accept.budget).within
 
 
 def test_its_labels_are_coco_s_in_yolo_order(data_dir):
@@ -89,6 +89,6 @@ def test_a_rebuild_from_its_source_gives_the_shipped_bytes(tmp_path):
     archive = ROOT / ".cache" / "models" / recipe.load(RECIPE).archive().file
     if not archive.exists():
         pytest.skip(f"{archive.name} is not in .cache/models; `make models` fetches it")
-    made = build.build(build.Given(RECIPE, archive, out=tmp_path))
+    made = build.build(build.Given(RECIPE, archive, out=tmp_path)).path
     assert made.read_bytes() == MODEL.read_bytes()
     np.testing.assert_equal(json.loads(made.with_suffix(".json").read_bytes())["sha256"], recorded().sha256)

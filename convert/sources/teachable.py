@@ -1,0 +1,57 @@
+"""Google's Teachable Machine: the ZIPs that it exports, and any ZIP with a .tflite or .h5 and its labels.txt.
+
+    TensorFlow Lite    model_unquant.tflite (float), model.tflite (int8)     labels.txt  "0 cat"
+    Keras              keras_model.h5                                       labels.txt
+    TensorFlow.js      model.json, weights.bin, metadata.json: Keras layers, not a graph; refused with the next step
+
+All of them were trained on pictures of -1 to 1.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from agent import modelfile
+from convert import ConvertError, sandbox
+from convert.sources import FloatModel, Request, keras, naming, recognition, tflite
+
+_LABELS = "labels.txt"
+_BEST = ("model_unquant.tflite", "keras_model.h5", "model.tflite")  # float before int8: then the loss can be told
+_RANGE = (-1.0, 1.0)
+_MOST_LABELS = 1 << 20  # bytes
+
+
+def float_model(request: Request) -> FloatModel:
+    """The model in a ZIP, with its labels. Raises ConvertError."""
+    what = f"model {request.path}"
+    infos = recognition.members(request.path, what)
+    files = {PurePosixPath(i.filename).name: i for i in infos}
+    models = [n for n in _BEST if n in files] or sorted(n for n in files if n.endswith((".tflite", ".h5")))
+    if not models:
+        raise ConvertError(
+            f"{what}: a TensorFlow.js export of layers; in Teachable Machine choose Export Model, TensorFlow Lite,"
+            " Floating point, and give that ZIP"
+        )
+    with sandbox.scratch("teachable") as work, zipfile.ZipFile(request.path) as archive:
+        inner = work / models[0]
+        inner.write_bytes(archive.read(files[models[0]]))
+        labels = request.labels
+        if not labels and _LABELS in files and files[_LABELS].file_size < _MOST_LABELS:
+            (work / _LABELS).write_bytes(archive.read(files[_LABELS]))
+            labels = modelfile.read_labels(inner, work / _LABELS)
+        known = {"range": _RANGE} if models[0] in _BEST else {}
+        found = _read(msgspec.structs.replace(request, path=inner, labels=labels, input=known | request.input), what)
+    card = msgspec.structs.replace(found.card, source=naming.source_of(request.path) | {"member": models[0]})
+    return msgspec.structs.replace(found, card=card)
+
+
+def _read(request: Request, what: str) -> FloatModel:
+    """The member, by its kind; its troubles under the ZIP's name."""
+    read = tflite.float_model if recognition.kind(request.path) == "tflite" else keras.float_model
+    try:
+        return read(request)
+    except ConvertError as error:
+        raise ConvertError(str(error).replace(f"model {request.path}", f"{what}, {Path(request.path).name}")) from error
