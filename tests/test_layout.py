@@ -10,7 +10,7 @@ from agent import plugins
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(p for folder in ("agent", "convert") for p in (ROOT / folder).rglob("*.py"))
-PLUGIN_FOLDERS = ("capture/cameras", "detect/backends", "detect/heads", "publish/topics", "cli")
+PLUGIN_FOLDERS = ("capture/cameras", "detect/backends", "detect/heads", "anomalies", "publish/topics", "cli")
 
 
 def rooms(package: str) -> list[str]:
@@ -77,5 +77,5 @@ def test_plugins_are_found_by_name_and_explain_themselves(folder: str) -> None:
 
 
 def test_an_unknown_plugin_names_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="has no 'nix'; there are: ssd, ssd_postprocess"):
+    with pytest.raises(KeyError, match="has no 'nix'; there are: centernet, classify"):
         plugins.get("detect/heads", "nix")

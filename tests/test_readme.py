@@ -59,6 +59,12 @@ def test_its_config_is_25_lines_and_good(folder: Path) -> None:
     assert config.load(folder / "agent.toml").cameras
 
 
+def test_its_further_sections_are_good_below_it(folder: Path) -> None:
+    (folder / "agent.toml").write_text("\n".join(blocks("toml")), "utf-8")
+
+    assert set(config.load(folder / "agent.toml").cameras["door"].anomalies) == {"night", "tamper"}
+
+
 def test_its_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
     named = set(re.findall(r"`make ([a-z0-9-]+)", README)) | set(
