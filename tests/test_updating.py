@@ -131,6 +131,12 @@ def test_a_trial_that_ends_badly_brings_the_old_model_back_without_a_restart(
     assert "is the newest there is, and was taken before" in agent.ask("update_model", newest=True)["reason"]
 
 
+def offered(agent: Running) -> dict[str, object]:
+    """The entities that Home Assistant is told of."""
+    components: dict[str, object] = json.loads(agent.retained()["homeassistant/device/lookout_pi/config"])["components"]
+    return components
+
+
 def test_a_trial_that_ends_well_keeps_the_model(start: Callable[..., Running], maker: Maker) -> None:
     maker.publishes(7, another("seven"))
     short = CHANGED.format("updates.TRIAL_S = 1.0")
@@ -141,6 +147,5 @@ def test_a_trial_that_ends_well_keeps_the_model(start: Callable[..., Running], m
     agent.write(YARD)
     assert agent.ask("reload")["ok"]
     agent.wait(lambda: agent.of("model/state")[-1] == b"", "the state removed, nobody looks any more")
-    offered = json.loads(agent.retained()["homeassistant/device/lookout_pi/config"])["components"]
-    assert offered["model"] == {"platform": "update"}
+    agent.wait(lambda: offered(agent).get("model") == {"platform": "update"}, "the entity withdrawn")
     assert "names no manifest" in agent.ask("update_model", newest=True)["reason"]

@@ -253,7 +253,7 @@ def test_learned_sizes_set_the_scale_for_movement():
 def test_state_is_bounded_by_the_scene_not_by_time():
     planner = Planner(SIZE, 300)
     rng = np.random.default_rng(0)
-    for i in range(1500):
+    for i in range(400):
         low = rng.uniform(0, 300, (12, 2))
         rows = np.concatenate([low, low + rng.uniform(10, 120, (12, 2)), rng.uniform(-50, 50, (12, 2))], axis=1)
         found = detections(*(np.append(r[:4] + rng.uniform(-300, 300), 0.9) for r in rows))
