@@ -17,12 +17,14 @@ import numpy as np
 
 from agent.detect.heads.ssd import Decode, anchors_cxcywh
 from agent.modelfile import Card, Output
-from convert import ConvertError, finalise, graph, output, ranges, sources, steps
-from convert.ranges import Calibration
+from convert import ConvertError, output, sources, steps
+from convert.int8 import ranges
+from convert.int8.ranges import Calibration
 from convert.recipe import Recipe, load, ranges_file
-from convert.scoring import INPUT
 from convert.sources import FloatModel
 from convert.steps import Job, Outcome
+from convert.tflite import finalise, graph
+from convert.tuning.scoring import INPUT
 
 log = logging.getLogger(__name__)
 _ANCHOR_ERROR = 1e-2  # px that the card's anchors may be off the graph's own

@@ -13,15 +13,19 @@ import msgspec
 from agent import config, modelfile
 from agent.detect.model import Model
 from agent.modelfile import Card, ModelError
-from convert import ConvertError, calibration, dataset, gate, graph, inspection, report, scoring, sources, steps, tasks
+from convert import ConvertError, report, sources, steps
 from convert import build as recipes
-from convert import compare as boxes
 from convert import novelty as normality
 from convert import ready as ready_made
-from convert import slices as by_group
-from convert.compare import Recording
+from convert.accuracy import compare as boxes
+from convert.accuracy import dataset, tasks
+from convert.accuracy import slices as by_group
+from convert.accuracy.compare import Recording
+from convert.int8 import calibration
 from convert.sources import FloatModel, Request
 from convert.steps import Job, Outcome
+from convert.tflite import graph, inspection
+from convert.tuning import gate, scoring
 
 log = logging.getLogger(__name__)
 _REFUSED = 3

@@ -10,9 +10,13 @@ import msgspec
 
 from agent import modelfile
 from agent.modelfile import Quant
-from convert import ConvertError, calibration, dataset, graph, output, scoring, tasks
+from convert import ConvertError, output
+from convert.accuracy import dataset, tasks
+from convert.int8 import calibration
 from convert.sources import FloatModel
 from convert.steps import Job
+from convert.tflite import graph
+from convert.tuning import scoring
 
 log = logging.getLogger(__name__)
 

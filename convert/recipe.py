@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from agent import modelfile
-from convert import ConvertError, ranges
+from convert import ConvertError
+from convert.int8 import ranges
 
 SUFFIX = ".recipe.toml"
 
@@ -39,7 +40,7 @@ class CardTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Calibrate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[calibrate]: how the ranges are found."""
 
-    rules: tuple[str, ...]  # candidates, by their names in convert.ranges.RULES
+    rules: tuple[str, ...]  # candidates, by their names in convert.int8.ranges.RULES
     images: int = 64  # of the folder, after shuffling; the rest of it scores the candidates
     seed: int = 0
 
@@ -47,7 +48,7 @@ class Calibrate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[accept]: a model that lost more than this is refused."""
 
-    budget: float = 0.02  # of mAP where labels are given, see convert.tasks
+    budget: float = 0.02  # of mAP where labels are given, see convert.accuracy.tasks
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

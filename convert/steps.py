@@ -20,29 +20,18 @@ import msgspec
 
 from agent import modelfile
 from agent.modelfile import Card, Quant
-from convert import (
-    ConvertError,
-    calibration,
-    cures,
-    dataset,
-    domain,
-    edgetpu,
-    gate,
-    graph,
-    output,
-    quantize,
-    ranges,
-    runtimes,
-    scoring,
-    tasks,
-)
-from convert.compare import Recording
-from convert.evidence import Evidence, Truth
-from convert.gate import Verdict
+from convert import ConvertError, output
+from convert.accuracy import dataset, tasks
+from convert.accuracy.compare import Recording
+from convert.accuracy.evidence import Evidence, Truth
+from convert.int8 import calibration, domain, quantize, ranges
+from convert.int8.ranges import Calibration
 from convert.progress import Progress
-from convert.ranges import Calibration
-from convert.scoring import Candidate, Plan, Trials
 from convert.sources import FloatModel
+from convert.tflite import edgetpu, graph, runtimes
+from convert.tuning import cures, gate, scoring
+from convert.tuning.gate import Verdict
+from convert.tuning.scoring import Candidate, Plan, Trials
 
 log = logging.getLogger(__name__)
 HELD = 64  # pictures that score candidates, at most
@@ -61,7 +50,7 @@ class Job:
     known: Calibration | None = None  # recorded ranges, where nothing is to be found anew
     images: int = 64  # that calibrate, at most, and at most two thirds of those there are
     seed: int = 0
-    budget: float = 0.02  # see convert.tasks
+    budget: float = 0.02  # see convert.accuracy.tasks
     edgetpu: bool = False  # no operator may stay in float
     accept_loss: bool = False
     page: Callable[[Evidence], bytes] | None = None  # makes the report

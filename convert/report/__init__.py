@@ -13,10 +13,11 @@ from types import ModuleType
 
 import msgspec
 
-from convert import edgetpu, graph, tasks
-from convert.evidence import Evidence
+from convert.accuracy import tasks
+from convert.accuracy.evidence import Evidence
 from convert.report import classify, depth, detect, groups, segment, speed
 from convert.report.markup import Html, document, figure, section, table, tag
+from convert.tflite import edgetpu, graph
 
 _SHOWN = 40  # findings of the Edge TPU
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from agent.cli.detect import read_image
 from agent.data import Array
-from convert import ConvertError, explain, tasks
-from convert.evidence import Evidence
-from convert.report import charts, pictures
+from convert import ConvertError
+from convert.accuracy import tasks
+from convert.accuracy.evidence import Evidence
+from convert.report import charts, explain, pictures
 from convert.report.detect import change
 from convert.report.markup import Html, figure, section, table, tag
 

@@ -19,9 +19,9 @@ from agent.cli.detect import read_image
 from agent.data import Array
 from agent.detect.letterbox import Letterbox
 from agent.modelfile import Card, Tensor
-from convert import graph
 from convert.report import charts
 from convert.report.markup import Html, section, table, tag
+from convert.tflite import graph
 
 PICTURES = 4  # enough: the measure is a ratio over thousands of values a picture
 _POWER = 0.15  # how far from a power of two a channel's factor may seem

@@ -10,9 +10,10 @@ import numpy as np
 from agent import overlay
 from agent.cli.detect import read_image
 from agent.data import Array, Detections
-from convert import ConvertError, compare
-from convert.compare import Recording
-from convert.evidence import Evidence
+from convert import ConvertError
+from convert.accuracy import compare
+from convert.accuracy.compare import Recording
+from convert.accuracy.evidence import Evidence
 from convert.report import accuracy, charts, pictures
 from convert.report.accuracy import Coco, Curve
 from convert.report.markup import Html, figure, join, section, table, tag

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert import slices
-from convert.evidence import Evidence
+from convert.accuracy import slices
+from convert.accuracy.evidence import Evidence
 from convert.report.markup import Html, section, table, tag
 
 

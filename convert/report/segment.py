@@ -9,8 +9,8 @@ import numpy as np
 from agent import overlay
 from agent.cli.detect import read_image
 from agent.data import Array
-from convert import tasks
-from convert.evidence import Evidence
+from convert.accuracy import tasks
+from convert.accuracy.evidence import Evidence
 from convert.report import charts, pictures
 from convert.report.detect import change
 from convert.report.markup import Html, figure, section, table, tag

@@ -3,7 +3,7 @@
 `recognise` says what a file is, from its content; `read` makes the float model and a card for it: NHWC, batch 1,
 static shapes, the input called "image", the outputs under the names that the card gives them, cut where int8 would
 ruin them. A kind's module has `float_model(request) -> FloatModel`. Frameworks that it needs run in a limited child
-(convert.sandbox): the parent imports none of them. Every refusal is a ConvertError of one line.
+(convert.process.sandbox): the parent imports none of them. Every refusal is a ConvertError of one line.
 
 A recipe's front end (`get`) has besides `Options`, the keys of [source] beside `kind`, `file` and `sha256`, and
 `read(options, archive, size) -> Cut`: the graph cut at the tensors that the options name, for a card of the recipe's.

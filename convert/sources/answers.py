@@ -16,9 +16,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.modelfile import Card, Output
-from convert import ConvertError, graph
+from convert import ConvertError
 from convert.sources import FloatModel, Request, description, naming
 from convert.sources.description import Description
+from convert.tflite import graph
 
 TASKS = ("classify", "segment", "embed", "reconstruct")
 _ENDS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}

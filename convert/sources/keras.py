@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from convert import ConvertError, environment, sandbox
-from convert.sandbox import Limits
+from convert import ConvertError
+from convert.process import environment, sandbox
+from convert.process.sandbox import Limits
 from convert.sources import FloatModel, Request, answers, description
 
 log = logging.getLogger(__name__)

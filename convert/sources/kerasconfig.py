@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from convert import ConvertError, sandbox
+from convert import ConvertError
+from convert.process import sandbox
 
 _MOST_CONFIG = 32 << 20  # bytes of JSON
 _CODE = {

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from agent.data import Array
-from convert import ConvertError, sandbox
+from convert import ConvertError
+from convert.process import sandbox
 from convert.sources import kerasconfig
 
 _CLOSE = 1e-2  # greatest difference from the source's own answers, relative to their spread

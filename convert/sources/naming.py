@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convert import ConvertError, finalise, graph
+from convert import ConvertError
+from convert.tflite import finalise, graph
 
 INPUT = "image"  # the contract's name of the input
 

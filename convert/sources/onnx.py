@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from agent.modelfile import Card, Output
-from convert import ConvertError, environment, sandbox
-from convert.sandbox import Limits
+from convert import ConvertError
+from convert.process import environment, sandbox
+from convert.process.sandbox import Limits
 from convert.sources import FloatModel, Request, description, naming
 from convert.sources.description import Description, OutputOf
 

@@ -18,7 +18,8 @@ import msgspec
 import numpy as np
 
 from agent.data import Array
-from convert import ConvertError, sandbox
+from convert import ConvertError
+from convert.process import sandbox
 
 _CLOSE = 1e-3  # greatest difference from the ONNX's own answer, relative to that answer's spread
 _SAMPLE = "calibration_image_sample_data_20x128x128x3_float32.npy"  # onnx2tf 1.29 would fetch it

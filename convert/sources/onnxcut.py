@@ -18,7 +18,8 @@ import onnx
 import onnxruntime
 
 from agent.data import Array
-from convert import ConvertError, sandbox
+from convert import ConvertError
+from convert.process import sandbox
 from convert.sources import focus, onnxgraph, tails
 from convert.sources.onnxgraph import Graph
 from convert.sources.tails import Conv, Found, Level, Tail

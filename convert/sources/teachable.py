@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from agent import modelfile
-from convert import ConvertError, sandbox
+from convert import ConvertError
+from convert.process import sandbox
 from convert.sources import FloatModel, Request, keras, naming, recognition, tflite
 
 _LABELS = "labels.txt"

@@ -23,10 +23,11 @@ import msgspec
 import numpy as np
 
 from agent.data import Array
-from convert import ConvertError, environment, graphdef, sandbox
-from convert.graphdef import Node
-from convert.sandbox import Limits
-from convert.sources import Cut, FloatModel, Request, answers, description
+from convert import ConvertError
+from convert.process import environment, sandbox
+from convert.process.sandbox import Limits
+from convert.sources import Cut, FloatModel, Request, answers, description, graphdef
+from convert.sources.graphdef import Node
 
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int32": np.int32, "uint8": np.uint8, "uint16": np.uint16}
 _INT64 = 9  # DT_INT64: TF.js stores these as int32

@@ -15,9 +15,11 @@ import msgspec
 
 from agent import foreign, modelfile
 from agent.modelfile import Card, ModelError, ModelFile, Output, Tensor
-from convert import ConvertError, graph, sandbox
-from convert.sandbox import Limits
+from convert import ConvertError
+from convert.process import sandbox
+from convert.process.sandbox import Limits
 from convert.sources import FloatModel, Request, answers, description, naming
+from convert.tflite import graph
 
 _TRY = Limits(seconds=120)
 _EIGHT = ("int8", "uint8")

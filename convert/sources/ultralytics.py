@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from convert import ConvertError, environment, sandbox
-from convert.sandbox import Limits
+from convert import ConvertError
+from convert.process import environment, sandbox
+from convert.process.sandbox import Limits
 from convert.sources import FloatModel, Request, naming, onnx, recognition
 
 _EXPORT = Limits(seconds=900, memory=8 << 30)

@@ -27,7 +27,8 @@ from agent.cli.detect import read_image
 from agent.data import Array
 from agent.detect.secondary import memory
 from agent.detect.secondary.novelty import Novelty
-from convert import novelty, novelty_trunk
+from convert import novelty
+from convert.novelty import features
 from tests.bench.anomalies import auroc
 from tests.conftest import ROOT
 
@@ -38,11 +39,11 @@ SIDES, BLOCKS = (112, 128, 160, 192), ((5,), (10,), (4, 10), (5, 10), (5, 7, 10)
 
 
 def scored(
-    normal: Sequence[Array], others: Sequence[Array], side: int = novelty_trunk.SIDE,
-    blocks: tuple[int, ...] = novelty_trunk.BLOCKS, light: float = novelty.LIGHT,
+    normal: Sequence[Array], others: Sequence[Array], side: int = features.SIDE,
+    blocks: tuple[int, ...] = features.BLOCKS, light: float = novelty.LIGHT,
 ) -> Array:  # fmt: skip
     """(N, h, w) strangeness of other pictures to a memory of normal ones."""
-    flatbuffer, card = novelty_trunk.cut(TRUNK, side, blocks)
+    flatbuffer, card = features.cut(TRUNK, side, blocks)
     known, *_ = novelty.learned(flatbuffer, card, normal, novelty.Given(Path(), Path(), TRUNK, light=light))
     patches = novelty.described(flatbuffer, card, others)
     return np.stack([known.strangeness(one) for one in patches])

@@ -133,7 +133,7 @@ def flat(shape):
     build = tiny.Builder()
     image = build.tensor("image", shape)
     build.graph.inputs, build.graph.outputs = [image], [build.reshape(image, "out", (int(np.prod(shape)),))]
-    from convert import graph
+    from convert.tflite import graph
 
     return graph.pack(build.model)
 

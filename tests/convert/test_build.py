@@ -14,8 +14,10 @@ from agent.data import Frame, LookoutError
 from agent.detect.detector import Detector
 from agent.detect.heads.ssd import Decode, anchors_cxcywh
 from agent.detect.model import Model
-from convert import ConvertError, build, calibration, graph, sources
+from convert import ConvertError, build, sources
 from convert.build import Given
+from convert.int8 import calibration
+from convert.tflite import graph
 from tests.convert import tiny
 
 RECIPE = """
@@ -60,7 +62,7 @@ def anchors():
 
 def named(flatbuffer):
     """With a signature, as a front end has to hand it on."""
-    from convert import finalise
+    from convert.tflite import finalise
 
     return finalise.tidy(flatbuffer, {"serving_default_image:0": "input"}, tiny.OUTPUTS)
 

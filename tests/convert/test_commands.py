@@ -17,8 +17,10 @@ import pytest
 
 from agent import modelfile
 from agent.detect.model import Model
-from convert import calibration, finalise, graph, quantize, ranges, scoring
 from convert.__main__ import main
+from convert.int8 import calibration, quantize, ranges
+from convert.tflite import finalise, graph
+from convert.tuning import scoring
 from tests.convert import tiny
 
 ROOT = Path(__file__).parents[2]

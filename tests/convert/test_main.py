@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from agent import modelfile
-from convert import finalise, graph, quantize, ranges
 from convert.__main__ import main
+from convert.int8 import quantize, ranges
+from convert.tflite import finalise, graph
 from tests.convert import tiny
 
 ROOT = Path(__file__).parents[2]

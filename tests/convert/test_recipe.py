@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from convert import ConvertError, ranges, recipe
+from convert import ConvertError, recipe
+from convert.int8 import ranges
 
 MODELS = Path(__file__).parents[2] / "models"
 GOOD = """

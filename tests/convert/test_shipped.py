@@ -11,7 +11,11 @@ import pytest
 from agent import modelfile
 from agent.detect.letterbox import pixel_table
 from agent.detect.model import Model
-from convert import build, calibration, compare, dataset, gate, graph, ranges, recipe
+from convert import build, recipe
+from convert.accuracy import compare, dataset
+from convert.int8 import calibration, ranges
+from convert.tflite import graph
+from convert.tuning import gate
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "ssdlite_mobilenet_v2_coco_int8.tflite"

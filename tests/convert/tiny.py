@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.modelfile import Card, Input, Output
-from convert import graph
+from convert.tflite import graph
 
 SIZE = (48, 32)
 ANCHORS = 6 * 4 * 3

@@ -16,7 +16,7 @@ from agent.detect.detector import Detector
 from agent.detect.letterbox import Letterbox
 from agent.detect.model import Model
 from agent.modelfile import ModelError
-from convert import graph
+from convert.tflite import graph
 from tests.convert.tiny import Builder
 
 SHIPPED = config.shipped(config.DEFAULT_MODEL)

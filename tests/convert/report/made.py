@@ -9,8 +9,10 @@ import numpy as np
 from agent.data import Detections
 from agent.detect.model import Model
 from agent.modelfile import Card, Input, Output, Quant, pack
-from convert import compare, finalise, graph, quantize
-from convert.evidence import Evidence
+from convert.accuracy import compare
+from convert.accuracy.evidence import Evidence
+from convert.int8 import quantize
+from convert.tflite import finalise, graph
 from tests.convert import tiny
 
 CLASSIFIER = Card(

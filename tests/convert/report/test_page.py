@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from convert import compare, report, tasks
+from convert import report
+from convert.accuracy import compare, tasks
 from tests.convert import tiny
 from tests.convert.report import made
 

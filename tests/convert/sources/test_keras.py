@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from convert import ConvertError, graph, sources
+from convert import ConvertError, sources
 from convert.sources import Request, kerasconfig, kerasgraph
+from convert.tflite import graph
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None and not os.environ.get("LOOKOUT_TENSORFLOW"),

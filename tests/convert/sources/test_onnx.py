@@ -11,7 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from agent.detect.letterbox import Letterbox
 from agent.modelfile import Tensor
-from convert import ConvertError, environment, sources
+from convert import ConvertError, sources
+from convert.process import environment
 from convert.sources import Request
 from tests.convert.sources import graphs
 

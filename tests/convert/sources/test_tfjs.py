@@ -11,8 +11,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from convert import ConvertError, environment, graph
+from convert import ConvertError
+from convert.process import environment
 from convert.sources import get, tfjs
+from convert.tflite import graph
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None and not os.environ.get("LOOKOUT_TENSORFLOW"),

@@ -5,8 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from convert import ConvertError, finalise, graph, quantize, sources
+from convert import ConvertError, sources
+from convert.int8 import quantize
 from convert.sources import Request, answers, recognition
+from convert.tflite import finalise, graph
 from tests.convert import tiny
 
 
