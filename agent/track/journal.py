@@ -97,8 +97,9 @@ class Journal:
         last = False
         while not last:
             self._dirty.wait()
-            last = self._closing.wait(_RETRY_S if self._refused else self._sync_s)  # more lines gather
+            self._closing.wait(_RETRY_S if self._refused else self._sync_s)  # more lines gather
             self._dirty.clear()
+            last = self._closing.is_set()  # asked after `clear`, which may have taken back what `close` has set
             try:
                 if self._refused or self._size > self._long:
                     self._rewrite()

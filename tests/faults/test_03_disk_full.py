@@ -72,7 +72,8 @@ def test_a_full_disk_costs_no_event_that_the_broker_is_there_for(small_disk: Pat
 def test_a_full_disk_without_a_broker_keeps_the_newest_in_memory_and_tells_the_rest(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    broker = Broker(tmp_path, durable=True).start()
+    kept = f"persistence true\npersistence_location {tmp_path}/\nmax_queued_messages 0\nmax_inflight_messages 0"
+    broker = Broker(tmp_path, kept).start()
     Listener(broker.port, "lookout/#", client_id="keeper").close()  # from now on the broker keeps what it misses
     broker.stop()
     with Publisher(settings(broker.port, state_dir=small_disk), Model()) as publisher:

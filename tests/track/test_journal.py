@@ -213,3 +213,12 @@ def test_a_full_disk_costs_one_warning_and_is_made_up_for_when_there_is_room(
     book.write(B, 1)
     book.close()
     assert reopened(path) == {A: 10, B: 1}
+
+
+def test_a_file_is_let_go_of_whenever_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "counts"
+    for value in range(200):  # the thread wakes every 0.1 ms: close meets it at each of its steps
+        book = Journal(path, sync_s=0.0001)
+        book.write(A, value)
+        book.close(timeout=0.5)
+        assert reopened(path) == {A: value}
