@@ -7,8 +7,6 @@ pycocotools. Both are told apart by cause, with the int8 boxes under float score
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from agent.data import Array, Detections
 from agent.detect.letterbox import Letterbox, Placement
 from agent.detect.model import Model
 from agent.modelfile import Card, Tensor
-from convert import ConvertError
+from convert.accuracy import coco
 
 CLEAR = 0.3  # confidence from which detections are compared
 PAIRED = 0.5  # overlap from which two boxes are one object
@@ -172,40 +170,5 @@ def accuracy(recording: Recording, truth: Sequence[Detections]) -> dict[str, flo
 
 def coco_map(found: Sequence[Detections], truth: Sequence[Detections], labels: int) -> dict[str, float]:
     """COCO's mAP of detections, both lists a picture an entry: {"map": .., "map50": ..}, each 0..1."""
-    try:
-        from pycocotools.coco import COCO  # noqa: PLC0415  only the converter's environment has it
-        from pycocotools.cocoeval import COCOeval  # noqa: PLC0415
-    except ImportError:
-        raise ConvertError("mAP needs pycocotools; pip install 'lookout-agent[convert]'") from None
-    boxes_there = _coco_rows(truth)
-    if not boxes_there:
-        raise ConvertError("mAP: the labels name no object that the model knows")
-    with contextlib.redirect_stdout(io.StringIO()):  # its tables and timings
-        reference = COCO()
-        reference.dataset = {
-            "info": {},
-            "images": [{"id": i} for i in range(len(truth))],
-            "annotations": boxes_there,
-            "categories": [{"id": i} for i in range(labels)],
-        }
-        reference.createIndex()
-        rows = _coco_rows(found)
-        if not rows:
-            return {"map": 0.0, "map50": 0.0}
-        evaluation = COCOeval(reference, reference.loadRes(rows), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return {"map": round(float(evaluation.stats[0]), 4), "map50": round(float(evaluation.stats[1]), 4)}
-
-
-def _coco_rows(pictures: Sequence[Detections]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for image, found in enumerate(pictures):
-        xywh = boxes.xyxy_to_xywh(found.xyxy.astype(np.float64))
-        for box, score, label in zip(xywh.tolist(), found.confidence.tolist(), found.class_id.tolist(), strict=True):
-            rows.append(
-                {"id": len(rows) + 1, "image_id": image, "category_id": label, "bbox": box, "score": score}
-                | {"area": box[2] * box[3], "iscrowd": 0}
-            )
-    return rows
+    figures = coco.coco(found, truth, labels).figures
+    return {"map": round(figures["map"], 4), "map50": round(figures["ap50"], 4)}

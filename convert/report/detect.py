@@ -12,10 +12,11 @@ from agent.cli.detect import read_image
 from agent.data import Array, Detections
 from convert import ConvertError
 from convert.accuracy import compare
+from convert.accuracy.coco import Coco, coco
 from convert.accuracy.compare import Recording
 from convert.accuracy.evidence import Evidence
 from convert.report import accuracy, charts, pictures
-from convert.report.accuracy import Coco, Curve
+from convert.report.accuracy import Curve
 from convert.report.markup import Html, figure, join, section, table, tag
 
 _LEAST = 0.05  # confidence that the curves begin at
@@ -37,7 +38,7 @@ def parts(evidence: Evidence) -> tuple[list[Html], list[Html]]:
     if truth is not None and objects:
         every = [_every(r) for r in (evidence.reference, evidence.recording)]
         classes = len(evidence.card.labels)
-        reference, own = (accuracy.coco(found, truth, classes) for found in every)
+        reference, own = (coco(found, truth, classes) for found in every)
         tiles.append(_accuracy_tile(reference, own))
         sections += [_accuracy(reference, own, len(truth)), _by_class(reference, own, evidence.card.labels)]
     real = truth if truth is not None else sure[0]  # without labels: what float finds at the card's threshold

@@ -100,10 +100,10 @@ def test_its_map_is_the_comparison_s(detector):
 def test_a_class_s_ap_is_what_its_own_objects_alone_give(detector):
     """Oracle: mAP of a world with one class is that class's AP."""
     evidence, _ = detector
-    from convert.report import accuracy
+    from convert.accuracy import coco
 
     found = compare.detections(evidence.recording, compare.EVERY, iou=compare.MAP_IOU, multi_label=True)
-    measured = accuracy.coco(found, evidence.truth, 3)
+    measured = coco.coco(found, evidence.truth, 3)
     for c in range(3):
         mine = [d[d.class_id == c] for d in found]
         real = [d[d.class_id == c] for d in evidence.truth]
