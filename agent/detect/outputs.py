@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 
 from agent.data import Array
 from agent.modelfile import Card, ModelError, Tensor
 
+T = TypeVar("T")
+
 # Few of many values pass. Folded 32 times onto itself, greatest on top, an array shows in one sweep of vector
 # instructions where to look: 40 µs for 512,000 bytes, 140 µs by comparing each (x86, NumPy 2.4).
 _FOLDS = 32
 _LARGE = 65536  # values from which that pays
+
+
+def decode_options(card: Card, kind: type[T]) -> T:
+    """card.decode as the head's own type. Raises ModelError."""
+    try:
+        return msgspec.convert(card.decode, kind)
+    except msgspec.ValidationError as error:
+        raise ModelError(f"model card, decode: {error}") from error
 
 
 def find(card: Card, outputs: Sequence[Tensor], role: str, stride: int | None = None) -> int:

@@ -45,10 +45,7 @@ class Head:
     """Decodes one model's peaks."""
 
     def __init__(self, card: Card, outputs: Sequence[Tensor], confidence: float, multi_label: bool = False) -> None:
-        try:
-            decode = msgspec.convert(card.decode, Decode)
-        except msgspec.ValidationError as error:
-            raise ModelError(f"model card, decode: {error}") from error
+        decode = raw.decode_options(card, Decode)
         self._tensors, self._multi_label = tuple(outputs), multi_label
         self._heat, self._size = raw.find(card, outputs, "heat"), raw.find(card, outputs, "size")
         has_offset = any(o.role == "offset" for o in card.outputs)

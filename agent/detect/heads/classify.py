@@ -33,10 +33,7 @@ class Head:
     """Reads one model's scores."""
 
     def __init__(self, card: Card, outputs: Sequence[Tensor]) -> None:
-        try:
-            decode = msgspec.convert(card.decode, Decode)
-        except msgspec.ValidationError as error:
-            raise ModelError(f"model card, decode: {error}") from error
+        decode = raw.decode_options(card, Decode)
         is_logit = any(o.role == "logit" for o in card.outputs)
         self._index = raw.find(card, outputs, "logit" if is_logit else "score")
         self._tensor = outputs[self._index]

@@ -52,10 +52,7 @@ class Head:
     """Decodes one model's boxes and scores."""
 
     def __init__(self, card: Card, outputs: Sequence[Tensor], confidence: float, multi_label: bool = False) -> None:
-        try:
-            decode = msgspec.convert(card.decode, Decode)
-        except msgspec.ValidationError as error:
-            raise ModelError(f"model card, decode: {error}") from error
+        decode = raw.decode_options(card, Decode)
         roles = {o.role for o in card.outputs}
         self._is_logit = "logit" in roles
         self._box, self._score = (raw.find(card, outputs, r) for r in ("box", "logit" if self._is_logit else "score"))

@@ -43,10 +43,7 @@ class Head:
     """Decodes one model's only tensor."""
 
     def __init__(self, card: Card, outputs: Sequence[Tensor], confidence: float, multi_label: bool = False) -> None:
-        try:
-            self._how = msgspec.convert(card.decode, Decode)
-        except msgspec.ValidationError as error:
-            raise ModelError(f"model card, decode: {error}") from error
+        self._how = raw.decode_options(card, Decode)
         self._index = raw.find(card, outputs, "predictions")
         self._tensor = outputs[self._index]
         self._prototypes = Prototypes(card, outputs) if any(o.role == "prototypes" for o in card.outputs) else None

@@ -122,10 +122,7 @@ class Anchored:
 
 def decode_of(card: Card) -> Decode:
     """card.decode, checked. Raises ModelError."""
-    try:
-        decode = msgspec.convert(card.decode, Decode)
-    except msgspec.ValidationError as error:
-        raise ModelError(f"model card, decode: {error}") from error
+    decode = raw.decode_options(card, Decode)
     if decode.reg_max < 1:
         raise ModelError(f"model card: decode.reg_max must be 1 or more, it is {decode.reg_max}")
     return decode

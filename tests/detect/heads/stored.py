@@ -36,6 +36,11 @@ class Outputs:
         order = np.random.default_rng(seed).permutation(len(self.tensors))
         return [self.tensors[i] for i in order], [self.arrays[i] for i in order]
 
+    def decoded(self, head, card, seed, confidence, multi_label):
+        """What a head's class makes of them, shuffled."""
+        tensors, arrays = self.shuffled(seed)
+        return head(card, tensors, confidence, multi_label).decode(arrays)
+
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-np.asarray(x, np.float64)))

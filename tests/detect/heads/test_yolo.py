@@ -70,8 +70,7 @@ def oracle_v5(real):
 @given(seed=st.integers(0, 10**6), confidence=st.floats(0.3, 0.9))
 def test_distances_are_the_mean_of_their_distribution(dtype, multi_label, seed, confidence):
     out = outputs_v8(dtype, seed)
-    tensors, arrays = out.shuffled(seed)
-    found = Head(out.card("yolo", LABELS), tensors, confidence, multi_label).decode(arrays)
+    found = out.decoded(Head, out.card("yolo", LABELS), seed, confidence, multi_label)
     same(found, chosen(oracle_v8(out.real), confidence, multi_label))
 
 
@@ -81,8 +80,7 @@ def test_distances_are_the_mean_of_their_distribution(dtype, multi_label, seed, 
 @given(seed=st.integers(0, 10**6), confidence=st.floats(0.5, 0.95))
 def test_anchors_are_changed_as_v5_does(dtype, multi_label, seed, confidence):
     out = outputs_v5(dtype, seed)
-    tensors, arrays = out.shuffled(seed)
-    found = Head(out.card("yolo", LABELS, decode=V5), tensors, confidence, multi_label).decode(arrays)
+    found = out.decoded(Head, out.card("yolo", LABELS, decode=V5), seed, confidence, multi_label)
     same(found, chosen(oracle_v5(out.real), confidence, multi_label))
 
 

@@ -42,8 +42,7 @@ def oracle(real):
 @given(seed=st.integers(0, 10**6), confidence=st.floats(0.1, 0.95))
 def test_boxes_are_those_of_every_cell_in_a_loop(dtype, multi_label, seed, confidence):
     out = outputs(dtype, seed)
-    tensors, arrays = out.shuffled(seed)
-    found = Head(out.card("yolox", LABELS), tensors, confidence, multi_label).decode(arrays)
+    found = out.decoded(Head, out.card("yolox", LABELS), seed, confidence, multi_label)
     same(found, chosen(oracle(out.real), confidence, multi_label))
 
 
