@@ -20,6 +20,7 @@ from agent.device.fetch import FetchError
 from agent.device.manifest import Manifest, ManifestError, Standing
 from agent.device.offers import Offers
 from agent.device.updates import Store, UpdateError
+from tests.conftest import ROOT
 from tests.device.test_updates import NEW, OLD, good
 from tests.fakes.https import Server
 from tests.fakes.mosquitto import until
@@ -236,26 +237,15 @@ def test_the_command_takes_the_newest(
 
 
 KILLED = """
-import json, os, shutil, sys
+import sys
 from pathlib import Path
-from agent import config, modelfile
-from agent.device import offers, updates
+from agent import config
+from agent.device import offers
+from tests.device import killed
 
 pristine, home, url, key, ca = sys.argv[1:]
-pristine, home = Path(pristine), Path(home)
-options = config.Updates(url, key, 6.0, Path(ca))
-steps = last = 0
-
-def step(*_):
-    global steps
-    steps += 1
-    if steps == last:
-        os._exit(9)
-
-def audit(event, arguments):
-    if last and (event.startswith(("os.", "shutil.", "tempfile.")) or event == "open"):
-        if arguments and str(home) in str(arguments[0]):
-            step()
+options, fetch = config.Updates(url, key, 6.0, Path(ca)), offers.fetch
+offers.fetch = lambda *a, **k: (fetch(*a, **k), killed.step())
 
 def take(store):
     with offers.newest(options, store) as (file, found):
@@ -264,26 +254,11 @@ def take(store):
 def running(store):
     return [store.begin().read_bytes()[8:].decode(), store.state.version]
 
-outcomes, code = [], 9
-while code == 9:
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(pristine, home)
-    store = updates.Store(home / "models")
-    child = os.fork()
-    if child == 0:
-        last, sync, write = len(outcomes) + 1, os.fsync, offers.fetch
-        os.fsync = lambda fd: (step(), sync(fd))
-        offers.fetch = lambda *a, **k: (write(*a, **k), step())
-        sys.addaudithook(audit)
+def again(store):
+    if store.state.version == 5:
         take(store)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    left = running(store)
-    modelfile.read(store.path(store.state.chosen))
-    if left[1] == 5:
-        take(store)  # what was begun can be done again
-    outcomes.append([left, running(store)])
-print(json.dumps([code, outcomes]))
+
+killed.at_every_step(Path(pristine), Path(home), take, running, again)
 """
 
 
@@ -293,7 +268,7 @@ def test_killed_at_any_step_of_fetching_leaves_the_old_model_or_the_new(
     maker.publishes(6)
     places = [str(path) for path in (store.folder.parent, tmp_path / "home")]
     command = [sys.executable, "-c", KILLED, *places, str(maker.options.manifest), maker.public, str(maker.server.ca)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, cwd=ROOT)
     code, outcomes = json.loads(done.stdout.splitlines()[-1])
     left = [tuple(after_kill) for after_kill, _ in outcomes]
 

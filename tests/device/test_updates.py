@@ -14,6 +14,7 @@ import pytest
 from agent.__main__ import main
 from agent.device import updates
 from agent.device.updates import Store, UpdateError
+from tests.conftest import ROOT
 
 OLD, NEW, THIRD = (b"\x20\0\0\0TFL3" + text for text in (b"old", b"new", b"third"))
 
@@ -170,53 +171,26 @@ def test_a_model_that_has_gone_leaves_the_configs(store: Store) -> None:
 
 
 KILLED = """
-import json, os, shutil, sys
+import sys
 from pathlib import Path
-from agent import modelfile
-from agent.device import updates
+from tests.device import killed
 
 pristine, home, file = map(Path, sys.argv[1:])
-steps = last = 0
 
-def step(*_):
-    global steps
-    steps += 1
-    if steps == last:
-        os._exit(9)
-
-def audit(event, arguments):
-    if last and (event.startswith(("os.", "shutil.")) or event == "open"):
-        if arguments and str(home) in str(arguments[0]):
-            step()
+def take(store):
+    store.install(file, test=lambda _: 1.0)
 
 def running(store):
     return store.begin().read_bytes()[8:].decode()
 
-outcomes, code = [], 9
-while code == 9:
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(pristine, home)
-    store = updates.Store(home / "models")
-    child = os.fork()
-    if child == 0:
-        last, sync = len(outcomes) + 1, os.fsync
-        os.fsync = lambda fd: (step(), sync(fd))
-        sys.addaudithook(audit)
-        store.install(file, test=lambda _: 1.0)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    left = running(store)
-    modelfile.read(store.path(store.state.chosen))
-    store.install(file, test=lambda _: 1.0)  # what was begun can be done again
-    outcomes.append([left, running(store)])
-print(json.dumps([code, outcomes]))
+killed.at_every_step(pristine, home, take, running, again=take)
 """
 
 
 def test_killed_at_any_step_leaves_the_old_model_or_the_new(store: Store, tmp_path: Path) -> None:
     new, home = written(tmp_path, "new.tflite", NEW), tmp_path / "home"
     command = [sys.executable, "-c", KILLED, store.folder.parent, home, new]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
     code, outcomes = json.loads(done.stdout.splitlines()[-1])
     left = [after_kill for after_kill, _ in outcomes]
 
