@@ -14,6 +14,10 @@ Box = Annotated[tuple[Unit, Unit, Unit, Unit], Meta(description="x_min, y_min, x
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, RFC 3339")]
 ClockTrusted = Annotated[bool, Meta(description="false until the machine's clock is synchronised: `time` may be wrong")]
 
+EventId = Annotated[str, Meta(description="UUIDv7, made once: the same in every delivery")]
+EventSeq = Annotated[int, Meta(ge=1, description="per device, rising by 1 over all events and anomalies")]
+BootId = Annotated[str, Meta(description="one run of the agent")]
+
 
 class Model(Struct, frozen=True):
     """The model that saw it."""
@@ -58,9 +62,9 @@ class EventMessage(Struct, frozen=True, kw_only=True):
 
     schema: Literal["lookout/event/1"] = "lookout/event/1"
     device: str
-    id: Annotated[str, Meta(description="UUIDv7, made once: the same in every delivery")]
-    seq: Annotated[int, Meta(ge=1, description="per device, rising by 1 over all events and anomalies")]
-    boot_id: Annotated[str, Meta(description="one run of the agent")]
+    id: EventId
+    seq: EventSeq
+    boot_id: BootId
     kind: str
     time: Time  # of the frame that caused it
     clock_trusted: ClockTrusted
@@ -76,9 +80,9 @@ class AnomalyMessage(Struct, frozen=True, kw_only=True):
 
     schema: Literal["lookout/anomaly/1"] = "lookout/anomaly/1"
     device: str
-    id: Annotated[str, Meta(description="UUIDv7, made once: the same in every delivery")]
-    seq: Annotated[int, Meta(ge=1, description="per device, rising by 1 over all events and anomalies")]
-    boot_id: Annotated[str, Meta(description="one run of the agent")]
+    id: EventId
+    seq: EventSeq
+    boot_id: BootId
     kind: Annotated[str, Meta(description="loitering, tamper, unusual, ...")]
     active: Annotated[bool, Meta(description="true: it begins; false: it is over")]
     episode: Annotated[int, Meta(ge=1, description="the same at its begin and its end; per source, from 1 each boot")]
