@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.mosquitto import RUNNING
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -27,3 +29,11 @@ def _logging_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Brokers, agents and browsers that a failing test left behind are ended."""
+    yield
+    for process in list(RUNNING):
+        process.kill()

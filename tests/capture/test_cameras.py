@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,6 @@ def clip(tmp_path: Path) -> Path:
         writer.write(image)
     writer.release()
     return path
-
-
-@pytest.fixture
-def webcam() -> Iterator[Webcam]:
-    webcam = Webcam()
-    yield webcam
-    webcam.close()
 
 
 @pytest.fixture

@@ -52,13 +52,6 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def webcam() -> Iterator[Webcam]:
-    webcam = Webcam()
-    yield webcam
-    webcam.close()
-
-
-@pytest.fixture
 def watched(webcam: Webcam) -> Iterator[Watched]:
     options = rtsp.Options(url=webcam.url, open_timeout_s=2, read_timeout_s=1)
     watched = Watched(lambda: rtsp.frames(options))

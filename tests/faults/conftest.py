@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -62,13 +61,6 @@ class Process:
 
     def log(self) -> str:
         return self._log.read_text()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    yield
-    for process in list(RUNNING):
-        process.kill()
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.mosquitto import RUNNING, Broker, Listener
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    yield
-    for process in list(RUNNING):
-        process.kill()
+from tests.fakes.mosquitto import Broker, Listener
 
 
 @pytest.fixture
