@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -77,9 +78,8 @@ class Grids:
 
     def _per_row(self, role: str, counts: Sequence[int]) -> tuple[Array, Array]:
         """Zero point and scale of each row's output (rows,) float32."""
-        tensors = [self.tensor(level, role) for level in self.levels]
-        zero_point = np.repeat(np.array([t.zero_point for t in tensors], np.float32), counts)
-        return zero_point, np.repeat(np.array([t.scale or 1.0 for t in tensors], np.float32), counts)
+        zero_point, scale = _steps([self.tensor(level, role) for level in self.levels])
+        return np.repeat(zero_point, counts), np.repeat(scale, counts)
 
     def tensor(self, level: Level, role: str) -> Tensor:
         """How the output of a role is stored."""
@@ -94,8 +94,8 @@ class Grids:
         parts, begin = [], 0
         for level, end in zip(self.levels, np.searchsorted(rows, self._ends).tolist(), strict=True):
             if end > begin:
-                table = self.table(outputs, level, role)[:, columns]
-                parts.append(table.take(rows[begin:end] - level.rows.start, axis=0))
+                table = self.table(outputs, level, role)  # whole rows first: `take` copies a slice of all of them
+                parts.append(table.take(rows[begin:end] - level.rows.start, axis=0)[:, columns])
             begin = end
         if not parts:
             return np.zeros((0, len(range(self._channels[role])[columns])), np.float32)
@@ -103,11 +103,7 @@ class Grids:
 
     def real(self, role: str, stored: Array, rows: Array) -> Array:
         """float32 real values of what the output of a role stores for some rows; both broadcast."""
-        zero_point, scale = self._quant[role]
-        values = stored.astype(np.float32)
-        values -= zero_point.take(rows)
-        values *= scale.take(rows)
-        return values
+        return _real(stored, self._quant[role], rows)
 
 
 class Scores:
@@ -141,29 +137,28 @@ class ObjectScores:
 
     def __init__(self, tensors: Sequence[tuple[Tensor, Tensor]], confidence: float, multi_label: bool) -> None:
         """`tensors` of objectness and of labels, a pair a level."""
-        self._tensors, self._confidence, self._multi_label = tuple(tensors), confidence, multi_label
-        real = raw.logit(confidence)
-        self._least = [(raw.lowest(objectness, real), raw.lowest(labels, real)) for objectness, labels in tensors]
+        self._confidence, self._multi_label, real = confidence, multi_label, raw.logit(confidence)
+        objects, labels = [o for o, _ in tensors], [t for _, t in tensors]
+        self._least_object = [raw.lowest(tensor, real) for tensor in objects]
+        self._least_label = np.array([raw.lowest(tensor, real) for tensor in labels], np.float32)  # (levels,)
+        self._object_steps, self._label_steps = _steps(objects), _steps(labels)
 
     def candidates(self, tables: Sequence[tuple[Array, Array]]) -> Candidates:
         """Of one crop; objectness (rows,) and labels (rows, C) as stored, a pair a level."""
-        rows, labels, values, start = [], [], [], 0
-        for (objectness, table), least, tensor in zip(tables, self._least, self._tensors, strict=True):
-            row = raw.passing(objectness, least[0])
-            if row.size:
-                some = table[row]
-                flat = raw.passing(some, least[1])
-                among, label = np.divmod(flat, table.shape[1])
-                is_object = raw.sigmoid(raw.dequantise(objectness[row], tensor[0]))
-                value = is_object[among] * raw.sigmoid(raw.dequantise(some.reshape(-1)[flat], tensor[1]))
-                keep = np.flatnonzero(value >= self._confidence)
-                rows.append(row[among[keep]] + start)
-                labels.append(label[keep])
-                values.append(value[keep])
-            start += len(objectness)
-        if not rows:
+        found = [raw.passing(objects, least) for (objects, _), least in zip(tables, self._least_object, strict=True)]
+        level = np.repeat(np.arange(len(found)), [len(f) for f in found])  # (K,)
+        if not level.size:
             return NONE
-        return settled(np.concatenate(rows), np.concatenate(labels), np.concatenate(values), self._multi_label)
+        starts = accumulate((len(objects) for objects, _ in tables[:-1]), initial=0)
+        row = np.concatenate([f + start for f, start in zip(found, starts, strict=True)])
+        objects = np.concatenate([objects[f] for f, (objects, _) in zip(found, tables, strict=True)])
+        labels = np.concatenate([labels[f] for f, (_, labels) in zip(found, tables, strict=True)])  # (K, C)
+        passed = (labels >= self._least_label[level, None]).reshape(-1).nonzero()[0]
+        among, label = np.divmod(passed, labels.shape[1])
+        is_object = raw.sigmoid(_real(objects, self._object_steps, level))
+        value = is_object[among] * raw.sigmoid(_real(labels.reshape(-1)[passed], self._label_steps, level[among]))
+        keep = np.flatnonzero(value >= self._confidence)
+        return settled(row[among[keep]], label[keep], value[keep], self._multi_label)
 
 
 def settled(rows: Array, labels: Array, confidence: Array, multi_label: bool) -> Candidates:
@@ -181,6 +176,21 @@ def settled(rows: Array, labels: Array, confidence: Array, multi_label: bool) ->
 
 
 NONE = Candidates(np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.intp))
+
+
+def _steps(tensors: Sequence[Tensor]) -> tuple[Array, Array]:
+    """Zero points and scales (n,) float32; of float tensors 0 and 1."""
+    zero_point = np.array([t.zero_point for t in tensors], np.float32)
+    return zero_point, np.array([t.scale or 1.0 for t in tensors], np.float32)
+
+
+def _real(stored: Array, steps: tuple[Array, Array], places: Array) -> Array:
+    """float32 real values of stored ones, each by the zero point and scale at its place."""
+    zero_point, scale = steps
+    values = stored.astype(np.float32)
+    values -= zero_point.take(places)
+    values *= scale.take(places)
+    return values
 
 
 def _check(card: Card, tensor: Tensor, role: str, stride: int, wanted: tuple[int, ...]) -> None:

@@ -24,6 +24,7 @@ from convert.accuracy import coco
 
 CLEAR = 0.3  # confidence from which detections are compared
 PAIRED = 0.5  # overlap from which two boxes are one object
+_OF_BOXES = ("box", "size", "offset")  # roles that say where; all else says what, and how sure
 EVERY = 0.001  # confidence from which mAP counts, by COCO's custom
 MAP_IOU = 0.6  # NMS threshold for mAP
 STRICT = 5.0  # points that F1, mean IoU and the like lose, a point of mAP; measured on four detectors
@@ -150,9 +151,8 @@ def accuracies(reference: Recording, other: Recording, truth: Sequence[Detection
 
 def _by_cause(reference: Recording, other: Recording) -> dict[str, Recording]:
     """The int8 model, and what is left of its error when boxes, or scores, are float again."""
-    names = {output.role: output.name for output in reference.card.outputs}
-    boxes_there = [name for role, name in names.items() if role == "box"]
-    scores = [name for role, name in names.items() if role != "box"]
+    boxes_there = [output.name for output in reference.card.outputs if output.role in _OF_BOXES]
+    scores = [output.name for output in reference.card.outputs if output.role not in _OF_BOXES]
     if not boxes_there or not scores:
         return {"int8": other}
     return {

@@ -22,6 +22,7 @@ from agent.modelfile import Card
 from convert import ConvertError
 
 RECIPES = ("tfjs",)  # kinds that a recipe may name
+TURNED = "_channels_last"  # ends the names of outputs that were given channels last before the tool saw them
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ A softmax in int8 has steps of 1/256, so that two likely labels become equal; th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -104,23 +105,35 @@ def picture(model: bytes, what: str) -> tuple[int, int]:
 
 def without_last(model: bytes) -> tuple[bytes, str]:
     """The model without the softmax or sigmoid at its end, and which it was; "" where there is none."""
+    known = graph.read(model)
+    if len(known.outputs) != 1:
+        return model, ""
+    (output,) = (known.tensors[i].name for i in known.outputs.values())
+    model, found = before(model, [output], tuple(_ENDS))
+    return model, _ENDS[found[output][0]] if found else ""
+
+
+def before(model: bytes, names: Collection[str], kinds: Collection[str]) -> tuple[bytes, dict[str, tuple[str, str]]]:
+    """The model cut before the float operators of some kinds that make the outputs of these tensor names.
+
+    And of each output that was cut: the operator's kind, and the tensor that is the output now.
+    """
     raw = graph.unpack(model)
     subgraph = raw.subgraphs[0]
-    if len(subgraph.outputs) != 1:
-        return model, ""
-    output = int(subgraph.outputs[0])
-    makers = [o for o in subgraph.operators if output in list(o.outputs)]
-    if not makers:
-        return model, ""
-    last = makers[0]
-    name = graph.operator_name(raw.operatorCodes[last.opcodeIndex])
-    if name not in _ENDS or subgraph.tensors[int(last.inputs[0])].type != schema.TensorType.FLOAT32:
-        return model, ""
-    before = int(last.inputs[0])
-    subgraph.operators = [o for o in subgraph.operators if o is not last]
-    subgraph.outputs = [before]
-    raw.signatureDefs = []
-    return graph.pack(raw), _ENDS[name]
+    outputs = [int(i) for i in subgraph.outputs]
+    kept, found = [], {}
+    for operator in subgraph.operators:
+        kind, made = graph.operator_name(raw.operatorCodes[operator.opcodeIndex]), int(operator.outputs[0])
+        name, taken = graph.text(subgraph.tensors[made].name), subgraph.tensors[int(operator.inputs[0])]
+        if made in outputs and name in names and kind in kinds and taken.type == schema.TensorType.FLOAT32:
+            outputs[outputs.index(made)] = int(operator.inputs[0])
+            found[name] = kind, graph.text(taken.name)
+        else:
+            kept.append(operator)
+    if not found:
+        return model, {}
+    subgraph.operators, subgraph.outputs, raw.signatureDefs = kept, outputs, []
+    return graph.pack(raw), found
 
 
 def _task(wanted: str | None, shape: tuple[int, ...], size: tuple[int, int], what: str) -> str:
@@ -160,6 +173,10 @@ def _described(
         names[found[0]] = output.name
     if len(names) != len(known.outputs):
         raise ConvertError(f"head {request.head}: tells {len(names)} of the {len(known.outputs)} outputs; tell all")
+    model, cut = before(model, [t for t, name in names.items() if name in described.logits], ("LOGISTIC",))
+    for tensor, (_, now) in cut.items():
+        notes = [*notes, f"head: {names[tensor]} is told to be a logit, and came after its sigmoid; cut before that"]
+        names[now] = names.pop(tensor)
     model, shapes = naming.rename(model, names)
     outputs = tuple(Output(o.name, o.role, shapes[o.name], o.stride) for o in described.outputs)
     labels = request.labels or described.labels

@@ -73,6 +73,12 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iou: float = 0.6
     licence: str = ""
 
+    @property
+    def logits(self) -> set[str]:
+        """The outputs, by their names in the card, that are said to be values before a sigmoid."""
+        roles = {"logit", "objectness"} | ({"heat"} if self.decode.get("score", "logit") == "logit" else set())
+        return {o.name for o in self.outputs if o.role in roles}
+
 
 def told(request: Request) -> Request:
     """A request whose description only tells of the input, with that in its place. Raises ConvertError."""

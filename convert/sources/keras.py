@@ -31,7 +31,6 @@ _UNKNOWN = (0.0, 1.0)  # of an input that nothing tells
 def float_model(request: Request) -> FloatModel:
     """The model in float, and its card. Raises ConvertError."""
     what = f"model {request.path}"
-    described = description.load(request.head)
     with sandbox.scratch("keras") as work:
         (work / "file").write_text(str(request.path.resolve()), "utf-8")
         if request.path.is_dir():
@@ -39,14 +38,20 @@ def float_model(request: Request) -> FloatModel:
         elif importlib.util.find_spec("h5py") or not _is_hdf5(request.path):
             here = Path(sys.executable)
             sandbox.python(here, "convert.sources.kerasconfig", work, what=what, tool="the Keras reader", limits=_LOOK)
-        job = {"size": request.size, "outputs": [o.tensor for o in described.outputs] if described else []}
-        (work / "job.json").write_bytes(msgspec.json.encode(job))
-        tool = environment.tensorflow()
-        sandbox.python(tool, "convert.sources.kerasgraph", work, what=what, tool="TensorFlow", limits=_CONVERT)
-        made: dict[str, Any] = msgspec.json.decode((work / "made.json").read_bytes())
-        model = (work / "float.tflite").read_bytes()
+        return converted(request, work)
+
+
+def converted(request: Request, work: Path) -> FloatModel:
+    """What TensorFlow makes of the model that `file` in a scratch folder names. Raises ConvertError."""
+    described = description.load(request.head)
+    job = {"size": request.size, "outputs": [o.tensor for o in described.outputs] if described else []}
+    (work / "job.json").write_bytes(msgspec.json.encode(job))
+    tool, what = environment.tensorflow(), f"model {request.path}"
+    sandbox.python(tool, "convert.sources.kerasgraph", work, what=what, tool="TensorFlow", limits=_CONVERT)
+    made: dict[str, Any] = msgspec.json.decode((work / "made.json").read_bytes())
     own = {"range": made["range"] or _UNKNOWN, "resize": "stretch"}
-    return answers.float_model(request, model, own=own, labels=(), tools=made["tools"], notes=_notes(request, made))
+    model, notes = (work / "float.tflite").read_bytes(), _notes(request, made)
+    return answers.float_model(request, model, own=own, labels=(), tools=made["tools"], notes=notes)
 
 
 def _notes(request: Request, made: dict[str, Any]) -> list[str]:

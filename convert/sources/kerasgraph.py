@@ -15,7 +15,7 @@ import numpy as np
 from agent.data import Array
 from convert import ConvertError
 from convert.process import sandbox
-from convert.sources import kerasconfig
+from convert.sources import kerasconfig, tfjslayers
 
 _CLOSE = 1e-2  # greatest difference from the source's own answers, relative to their spread
 _MOST_PIXELS = 4096 * 4096
@@ -26,7 +26,7 @@ def main(work: Path) -> None:
     """The child's job."""
     path = Path((work / "file").read_text("utf-8"))
     job = msgspec.json.decode((work / "job.json").read_bytes())
-    if not path.is_dir():
+    if not path.is_dir() and path.name != tfjslayers.CONFIG:
         kerasconfig.check(kerasconfig.read(path))
     import tensorflow as tf  # noqa: PLC0415  only after the file is known to be harmless
 
@@ -43,6 +43,21 @@ def _keras(tf: Any, path: Path, job: dict[str, Any]) -> tuple[Any, list[int], li
     """A function of one picture, its input's shape, and the layers."""
     keras: Any = tf.keras
 
+    model = tfjslayers.model(keras, path) if path.name == tfjslayers.CONFIG else _loaded(keras, path)
+    if len(model.inputs) != 1:
+        raise ConvertError(f"has {len(model.inputs)} inputs; one picture is what the agent feeds")
+    shape = fixed_shape(list(model.inputs[0].shape), job["size"])
+    outputs = _outputs(model, job["outputs"])
+    whole = keras.Model(model.inputs, outputs) if job["outputs"] else model
+    image = keras.Input(batch_shape=tuple(shape), name="image")
+    answer = whole(image, training=False)
+    named = answer if job["outputs"] == [] else dict(zip(job["outputs"], answer, strict=True))
+    return keras.Model(image, named), shape, list(_flat(model))
+
+
+def _loaded(keras: Any, path: Path) -> Any:
+    """The model of a .keras or .h5. Raises ConvertError."""
+
     class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
         """Keras 2 wrote `groups` into its config, always 1 in effect; Keras 3 does not know the word."""
 
@@ -54,15 +69,7 @@ def _keras(tf: Any, path: Path, job: dict[str, Any]) -> tuple[Any, list[int], li
         model = keras.models.load_model(path, compile=False, custom_objects={"DepthwiseConv2D": DepthwiseConv2D})
     except Exception as error:  # whatever Keras says of it
         raise ConvertError(f"Keras {keras.__version__} cannot load it: {' '.join(str(error).split())[:200]}") from error
-    if len(model.inputs) != 1:
-        raise ConvertError(f"has {len(model.inputs)} inputs; one picture is what the agent feeds")
-    shape = fixed_shape(list(model.inputs[0].shape), job["size"])
-    outputs = _outputs(model, job["outputs"])
-    whole = keras.Model(model.inputs, outputs) if job["outputs"] else model
-    image = keras.Input(batch_shape=tuple(shape), name="image")
-    answer = whole(image, training=False)
-    named = answer if job["outputs"] == [] else dict(zip(job["outputs"], answer, strict=True))
-    return keras.Model(image, named), shape, list(_flat(model))
+    return model
 
 
 def _outputs(model: Any, names: list[str]) -> list[Any]:

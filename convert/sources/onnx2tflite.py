@@ -1,14 +1,16 @@
 """ONNX -> float TFLite; runs where onnx2tf is (`python -m convert.sources.onnx2tflite FOLDER`).
 
-cut.onnx becomes float.tflite. The tool renames and reorders outputs, so they are told apart by what they answer: both
-files are fed the same picture, and made.json says which tensor of the TFLite is which of the ONNX.
+cut.onnx becomes float.tflite. The tool renames and reorders outputs, and turns some (square grids, or those of three
+channels) back to channels first or to no form at all; what it turns has them last. So outputs are told apart by what
+they answer: both files are fed the same picture, what a turn takes is an output too until the end, and made.json says
+which tensor of the TFLite is which of the ONNX.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +22,8 @@ import numpy as np
 from agent.data import Array
 from convert import ConvertError
 from convert.process import sandbox
+from convert.sources import TURNED
+from convert.tflite import graph
 
 _CLOSE = 1e-3  # greatest difference from the ONNX's own answer, relative to that answer's spread
 _SAMPLE = "calibration_image_sample_data_20x128x128x3_float32.npy"  # onnx2tf 1.29 would fetch it
@@ -46,9 +50,41 @@ def main(work: Path) -> None:
     tools = {"onnx2tf": version("onnx2tf")}
     with suppress(PackageNotFoundError):  # onnx2tf 2 does without
         tools["tensorflow"] = version("tensorflow")
-    outputs, error = match(work / "cut.onnx", made)
-    shutil.move(made, work / "float.tflite")
+    (work / "both.tflite").write_bytes(with_unturned(made.read_bytes()))
+    outputs, error = match(work / "cut.onnx", work / "both.tflite")
+    (work / "float.tflite").write_bytes(only(made.read_bytes(), outputs.values()))
     (work / "made.json").write_bytes(msgspec.json.encode(Made(outputs, error, tools)))
+
+
+def with_unturned(model: bytes) -> bytes:
+    """The model with what its outputs' transpositions take as outputs too."""
+    raw = graph.unpack(model)
+    subgraph = raw.subgraphs[0]
+    outputs = [int(i) for i in subgraph.outputs]
+    subgraph.outputs = outputs + [int(o.inputs[0]) for o in _turns(raw) if int(o.inputs[0]) not in outputs]
+    raw.signatureDefs = []
+    return graph.pack(raw)
+
+
+def only(model: bytes, names: Collection[str]) -> bytes:
+    """The model with the tensors of these names as its outputs, and no transposition of any other."""
+    raw = graph.unpack(model)
+    subgraph = raw.subgraphs[0]
+    places = {graph.text(t.name): i for i, t in enumerate(subgraph.tensors)}
+    wanted = [places[name] for name in names]
+    read = {int(i) for o in subgraph.operators for i in o.inputs} | set(wanted)
+    dead = {id(o) for o in _turns(raw) if int(o.outputs[0]) not in read}
+    subgraph.operators = [o for o in subgraph.operators if id(o) not in dead]
+    subgraph.outputs, raw.signatureDefs = wanted, []
+    return graph.pack(raw)
+
+
+def _turns(raw: Any) -> list[Any]:
+    """The transpositions that make outputs."""
+    subgraph = raw.subgraphs[0]
+    kinds = [graph.operator_name(code) for code in raw.operatorCodes]
+    outputs = {int(i) for i in subgraph.outputs}
+    return [o for o in subgraph.operators if kinds[o.opcodeIndex] == "TRANSPOSE" and int(o.outputs[0]) in outputs]
 
 
 def match(source: Path, made: Path) -> tuple[dict[str, str], float]:
@@ -71,7 +107,7 @@ def match(source: Path, made: Path) -> tuple[dict[str, str], float]:
     wanted = dict(zip(names, session.run(names, {name: picture}), strict=True))
     pairs, worst = {}, 0.0
     for output, value in wanted.items():
-        error, best = min((_apart(value, other), tensor) for tensor, other in found.items())
+        error, best = min((_apart(_last(output, value), other), tensor) for tensor, other in found.items())
         if error > _CLOSE:
             raise ConvertError(
                 f"onnx2tf changed the model: output {output} is {error:.2g} of its spread off; report it"
@@ -82,11 +118,14 @@ def match(source: Path, made: Path) -> tuple[dict[str, str], float]:
     return pairs, worst
 
 
+def _last(name: str, value: Any) -> Any:
+    """An answer of the ONNX with its channels last, as the cut has told by its name if it turned them itself."""
+    return value if value.ndim != 4 or name.endswith(TURNED) else value.transpose(0, 2, 3, 1)
+
+
 def _apart(value: Any, other: Array) -> float:
-    """Greatest difference relative to the spread; infinite for other shapes. Grids may have become NHWC."""
-    forms = [value.transpose(0, 2, 3, 1), value] if value.ndim == 4 else [value]
-    same = next((form for form in forms if form.shape == other.shape), None)
-    return float("inf") if same is None else float(np.abs(same - other).max() / (np.std(same) + 1e-6))
+    """Greatest difference relative to the spread; infinite for other shapes."""
+    return float("inf") if value.shape != other.shape else float(np.abs(value - other).max() / (np.std(value) + 1e-6))
 
 
 if __name__ == "__main__":

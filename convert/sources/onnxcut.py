@@ -20,7 +20,7 @@ import onnxruntime
 from agent.data import Array
 from convert import ConvertError
 from convert.process import sandbox
-from convert.sources import focus, onnxgraph, tails
+from convert.sources import TURNED, focus, onnxgraph, tails
 from convert.sources.onnxgraph import Graph
 from convert.sources.tails import Conv, Found, Level, Tail
 
@@ -154,7 +154,7 @@ def _channels_last(file: Path, outputs: Outputs) -> Outputs:
         if made[tensor] == "Conv" or len(given.type.tensor_type.shape.dim) != 4:
             named.append((tensor, role, stride))
             continue
-        turned = f"{tensor}_channels_last"
+        turned = tensor + TURNED
         model.graph.node.append(onnx.helper.make_node("Transpose", [tensor], [turned], perm=(0, 2, 3, 1)))
         model.graph.output.remove(given)
         model.graph.output.append(onnx.helper.make_tensor_value_info(turned, onnx.TensorProto.FLOAT, None))

@@ -5,6 +5,7 @@
     folder: saved_model.pb keras          ZIP: metadata.json, weights.bin        teachable
     folder: model.json     tfjs           ZIP: *.tflite or *.h5, labels.txt      teachable
     tar, JSON              tfjs           protobuf with a graph in field 7       onnx
+    model.json of layers   tfjslayers
 
 Archives are looked into, never unpacked here: more than _MOST_UNPACKED, a member packed beyond _MOST_RATIO, a link, or
 a path that leads out of the archive is refused.
@@ -45,11 +46,12 @@ _ONNX_FIELDS = {
     25: 2,
     26: 2,
 }  # ModelProto: field -> wire type
+_OF_LAYERS = {"class_name", "model_config"}  # of a TF.js topology of Keras layers; a graph has `node`
 KNOWN = ".keras, .h5, SavedModel, .onnx, .pt, .tflite, TF.js or Teachable Machine's .zip"
 
 
 def kind(path: Path) -> str:
-    """keras, onnx, tflite, tfjs, teachable or ultralytics. Raises ConvertError, one line, for anything else."""
+    """The name of a front end, one of the table above. Raises ConvertError, one line, for anything else."""
     what = f"model {path}"
     try:
         if path.is_dir():
@@ -153,7 +155,8 @@ def _json(path: Path, what: str) -> str:
     except (ValueError, RecursionError) as error:
         raise ConvertError(f"{what}: JSON that is broken or cut short; copy it again") from error
     if "modelTopology" in parsed:
-        return "tfjs"
+        topology = parsed["modelTopology"]
+        return "tfjslayers" if isinstance(topology, dict) and topology.keys() & _OF_LAYERS else "tfjs"
     raise ConvertError(f"{what}: JSON, but no TF.js model (it has no modelTopology)")
 
 
@@ -165,7 +168,7 @@ def _folder(path: Path, what: str) -> str:
     if (path / "saved_model.pb").is_file():
         return "keras"
     if (path / "model.json").is_file():
-        return "tfjs"
+        return _json(path / "model.json", what)
     raise ConvertError(f"{what}: a folder without saved_model.pb or model.json; give the model itself")
 
 

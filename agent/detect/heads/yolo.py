@@ -29,6 +29,8 @@ from agent.detect import outputs as raw
 from agent.detect.grids import Candidates, Grids, ObjectScores, Scores
 from agent.modelfile import Card, ModelError, Tensor
 
+_EXPONENT = 80.0  # below it neither exp(x) nor a sum of some overflows float32, nor does exp(-x) vanish
+
 
 class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """card.decode of this head, and of those that add to it."""
@@ -68,7 +70,10 @@ class Distances:
         score = "score" if any(o.role == "score" for o in card.outputs) else "logit"
         self.grids = Grids(card, outputs, {"box": 4 * decode.reg_max, score: len(card.labels), **(more or {})})
         self._scores = Scores(self.grids, score, confidence, multi_label)
-        self._distance = np.arange(decode.reg_max, dtype=np.float32)  # (reg_max,) cells
+        distance = np.arange(decode.reg_max, dtype=np.float32)  # (reg_max,) cells
+        self._moments = np.stack([distance, np.ones_like(distance)], axis=1)  # weights @ these: Σ w · distance, Σ w
+        boxes = [self.grids.tensor(level, "box") for level in self.grids.levels]
+        self._bounded = all(t.scale and t.scale * 255 < _EXPONENT for t in boxes)
 
     def candidates(self, outputs: Sequence[Array]) -> Candidates:
         """Of one crop."""
@@ -77,11 +82,13 @@ class Distances:
     def xyxy(self, outputs: Sequence[Array], rows: Array) -> Array:
         """(K, 4) px of some rows (K,)."""
         ltrb = self.grids.gather(outputs, "box", rows)  # (K, 4 · reg_max)
-        if len(self._distance) > 1:
-            weights = np.ascontiguousarray(ltrb.reshape(-1, len(self._distance)).T)  # (reg_max, K · 4): as rows, fast
-            weights -= weights.max(axis=0)
+        if len(self._moments) > 1:
+            weights = ltrb.reshape(-1, len(self._moments))
+            if not self._bounded:
+                weights -= weights.max(axis=1, keepdims=True)
             np.exp(weights, out=weights)
-            ltrb = (self._distance @ weights / weights.sum(axis=0)).reshape(-1, 4)
+            sums = weights @ self._moments  # (K · 4, 2)
+            ltrb = (sums[:, 0] / sums[:, 1]).reshape(-1, 4)
         centre = self.grids.centre.take(rows, axis=0)
         xyxy = np.concatenate([centre - ltrb[:, :2], centre + ltrb[:, 2:]], axis=1)
         xyxy *= self.grids.stride.take(rows, axis=0)

@@ -9,6 +9,7 @@ from agent.modelfile import Tensor
 from convert import ConvertError
 from convert.accuracy import compare
 from tests.convert import tiny
+from tests.detect.heads.stored import SIZE, STRIDES, Outputs
 
 
 def found(*rows):
@@ -105,6 +106,27 @@ def test_errors_of_boxes_and_of_scores_are_told_apart():
     assert report["int8 boxes, float scores"]["mean_iou"] < 0.8
     assert report["int8"]["f1"] == round(2 / 3, 4)
     assert report["int8"]["mean_iou"] < 0.8
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_errors_are_told_apart_at_every_stride(stride):
+    """Boxes move at one stride of a YOLO, whichever: the scores are not to blame."""
+    out = Outputs("float32")
+    for s in STRIDES:
+        shape = (1, SIZE[1] // s, SIZE[0] // s)
+        out.add("box", np.ones((*shape, 4)), s)
+        out.add("logit", np.where(np.arange(2) == 1, 2.0, -9.0) * np.ones((*shape, 2)), s)
+    card = out.card("yolo", 2, decode={"reg_max": 1})
+    moved = [a + 0.25 if t.name == f"box{stride}" else a for t, a in zip(out.tensors, out.arrays, strict=True)]
+    placement = Placement((1.0, 1.0), (0.0, 0.0))
+    reference, other = (
+        compare.Recording(card, tuple(out.tensors), (compare.Seen(tuple(arrays), placement, SIZE),))
+        for arrays in (out.arrays, moved)
+    )
+    report = compare.agreements(reference, other)
+    assert report["float boxes, int8 scores"] == {"f1": 1.0, "mean_iou": 1.0}
+    assert report["int8 boxes, float scores"] == report["int8"]
+    assert report["int8"]["mean_iou"] < 1.0
 
 
 def test_accuracy_is_told_for_float_and_for_int8():

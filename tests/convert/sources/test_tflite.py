@@ -88,6 +88,36 @@ def test_a_detector_is_told_by_a_description(tmp_path):
     assert found.card.labels == ("person", "car", "dog")
 
 
+def heat_map(path):
+    """A float CenterNet of one convolution an output, its heat after the sigmoid; and a head that calls it `score`."""
+    rng, build = np.random.default_rng(3), tiny.Builder()
+    image = build.tensor("serving_image", (1, 32, 48, 3))
+    heat, size = (
+        build.conv(image, name, (1, 4, 6, c), rng.normal(0, 0.3, (c, 8, 8, 3)).astype(np.float32),
+                   np.zeros(c, np.float32), stride=8, relu6=False)
+        for name, c in (("raw", 3), ("wh", 2))
+    )  # fmt: skip
+    end = build.tensor("heat", (1, 4, 6, 3))
+    build.operator("LOGISTIC", [heat], [end])
+    build.graph.inputs, build.graph.outputs = [image], [end, size]
+    return saved(path, graph.pack(build.model))
+
+
+@pytest.mark.parametrize(("score", "sigmoids"), [("logit", 0), ("probability", 1)])
+def test_what_is_told_to_be_a_logit_is_cut_before_its_sigmoid(tmp_path, score, sigmoids):
+    (tmp_path / "head.toml").write_text(
+        f'head = "centernet"\ntask = "detect"\nlabels = ["a", "b", "c"]\ndecode = {{ score = "{score}" }}\n'
+        '[[outputs]]\ntensor = "heat"\nrole = "heat"\nstride = 8\n'
+        '[[outputs]]\ntensor = "wh"\nrole = "size"\nstride = 8\n'
+    )
+    found = sources.read(Request(heat_map(tmp_path / "c.tflite"), head=str(tmp_path / "head.toml")))
+    assert [(o.name, o.shape) for o in found.card.outputs] == [("heat_8", (1, 4, 6, 3)), ("size_8", (1, 4, 6, 2))]
+    known = graph.read(found.model)
+    assert [o.name for o in known.operators].count("LOGISTIC") == sigmoids
+    assert {name: known.tensors[i].shape for name, i in known.outputs.items()}["heat_8"] == (1, 4, 6, 3)
+    assert any("cut before" in note for note in found.notes) == (not sigmoids)
+
+
 def test_an_int8_file_is_ready_and_keeps_its_bytes(tmp_path):
     model = answers.without_last(ending("SOFTMAX"))[0]
     model = finalise.tidy(model, {"serving_image": "image"}, {"flat": "flat"})

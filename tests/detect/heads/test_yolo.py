@@ -98,6 +98,16 @@ def test_scores_after_the_sigmoid_are_taken_as_they_are(dtype):
     same(found, chosen(oracle_v8(out.real, score="score"), 0.6123))
 
 
+def test_distances_hold_where_stored_values_reach_further_than_float32_can_exponentiate():
+    out, rng = Outputs("int8"), np.random.default_rng(6)
+    for s in STRIDES:
+        shape = (1, SIZE[1] // s, SIZE[0] // s)
+        out.add("box", rng.uniform(-120, 120, (*shape, 64)), s, scale=1.0, zero_point=0)
+        out.add("logit", rng.normal(-1.5, 2, (*shape, LABELS)), s)
+    found = Head(out.card("yolo", LABELS), out.tensors, 0.6123).decode(out.arrays)
+    same(found, chosen(oracle_v8(out.real), 0.6123))
+
+
 def test_a_cell_far_down_a_wide_picture_is_where_it_was_worked_out_by_hand():
     """Stride 16, row 3 of 4, column 5 of 6: centre 88, 56; every side 2 cells = 32 px."""
     out = Outputs("float32")
