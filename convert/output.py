@@ -26,6 +26,9 @@ def write(files: Mapping[Path, bytes]) -> None:
     In their order; whatever stops it, a full disk or Ctrl-C, takes the unfinished ones away. Raises ConvertError.
     """
     waiting: dict[Path, Path] = {}
+    for path in files:
+        if path.exists() and not path.is_file():
+            raise ConvertError(f"output {path}: is there and is no file; nothing was written")
     path = next(iter(files))
     try:
         for path, data in files.items():

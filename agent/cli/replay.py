@@ -108,9 +108,13 @@ def mot_lines(scene: Scene) -> list[str]:
 
 @contextlib.contextmanager
 def written(path: Path | None) -> Iterator[TextIO | None]:
-    """A file that appears whole when the block ends well, and not at all otherwise."""
+    """A file that appears whole when the block ends well, and not at all otherwise; a pipe or device as it goes."""
     if path is None:
         yield None
+        return
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8") as file:
+            yield file
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -71,3 +71,12 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(tmp_path):
             output.writable(tmp_path)
     output.writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    """As root, replacing /dev/null would take it from the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConvertError, match="pipe: is there and is no file; nothing was written"):
+        output.write({tmp_path / "a": b"new", tmp_path / "pipe": b"new"})
+    assert (tmp_path / "pipe").is_fifo()
+    assert not (tmp_path / "a").exists()
