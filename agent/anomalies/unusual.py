@@ -2,8 +2,9 @@
 
     who      each track's speed, direction, size, label, stay, ... against what is usual at its place
     how many in each zone, or the whole picture, against what is usual at this hour of the week
+    stir     how fast something moves, against what is usual at its place: whatever no detector has a name for
 
-Both give a surprise in powers of ten, and each has a limit from how many tracks, or spells, a day has: so many a day
+Each gives a surprise in powers of ten, and has a limit from how many tracks, or spells, a day has: so many a day
 as `false_alarms_per_day` says are expected beyond it. Nothing is told in the first `learn_days`; what was learned
 fades with a half-life of `forget_days`, both counted in days of watching. What is beyond the limit is learned a tenth
 as fast, so that what is strange stays so for long, but not for ever. normality/ has the parts.
@@ -11,7 +12,6 @@ as fast, so that what is strange stays so for long, but not for ever. normality/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -20,17 +20,21 @@ from msgspec import Meta, Struct
 
 from agent.anomalies import Anomaly, Place
 from agent.anomalies.normality import memory, words
+from agent.anomalies.normality.loose import Loose
 from agent.anomalies.normality.many import Many
-from agent.anomalies.normality.who import Judged, Who
+from agent.anomalies.normality.stir import Stir
+from agent.anomalies.normality.who import Who
 from agent.anomalies.parts.episodes import Episodes, Finding, score
 from agent.anomalies.parts.whom import Whom, ended
-from agent.data import Array, Event, Scene
+from agent.data import Event, Scene, Tracks
 
 _DAY_S = 86400.0
 _GAP_S = 60.0  # no frame for longer: the time in between was not watched
 _REFRESH_S = (60.0, 3600.0)  # what was learned counts from then on: soon in the beginning, later more rarely
+_EACH_S = 0.24  # tracks and numbers are judged four times a second at most
 _SAVE_S = 900.0
 _CLEAR_S = 10.0
+_LIVES = 3.0  # half-lives after which what was not seen again is forgotten
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,15 +57,18 @@ class _Unusual(Anomaly):
         self._options, self._place = options, place
         self._whom = Whom(place, options.labels, options.zones)
         self._zones = options.zones or tuple(place.zones)
-        self._who = Who(options.false_alarms_per_day / 2)
-        self._many = Many(len(self._zones) + 1, options.false_alarms_per_day / 2)
+        each = options.false_alarms_per_day / 3
+        self._who, self._many = Who(each), Many(len(self._zones) + 1, each)
+        self._stir = Stir(each, [place.zones[name].polygon for name in options.zones])
         self._episodes = Episodes(place, clear_s=_CLEAR_S)
-        self._t = self._refreshed = self._saved = -np.inf  # s
+        self._loose = Loose()
+        self._t = self._judged = self._refreshed = self._saved = -np.inf  # s
+        self._scores = [0.0, 0.0, 0.0]  # of tracks, of numbers, of movement, when they were last judged
         self._hours = (-np.inf, 0, 0)  # s: since when these are the hour of the week and the bin of the day
         self._watched = 0.0  # s
         self._path: Path | None = place.folder / f"{place.name}.npz" if place.folder else None
         if self._path:
-            self._watched = memory.recall(self._path, self._who, self._many)
+            self._watched = memory.recall(self._path, self._who, self._many, self._stir)
             self._refresh(0.0)
 
     def update(self, scene: Scene) -> list[Event]:
@@ -69,15 +76,13 @@ class _Unusual(Anomaly):
         passed = t - self._t if 0 <= t - self._t <= _GAP_S else 0.0
         self._watched += passed
         self._t = t
-        week, day = self._hour(t)
-        rows = self._whom.rows(scene)
-        judged = self._who.look(scene.tracks, rows, scene.frame.size, t, day)
-        count = [int(np.count_nonzero(scene.inside[list(self._place.zones).index(z), rows])) for z in self._zones]
-        strange = self._many.look(np.array([*count, len(rows)]), t, self._watched, week)
         gone = ended(scene)
+        now = self._stirred(scene)
+        if not 0 <= t - self._judged < _EACH_S:
+            self._judged = t
+            now |= self._of_tracks(scene, gone) | self._of_numbers(scene)
         self._who.end(gone)
-        most = float(judged.strange.max(initial=0.0)), float(strange.max(initial=0.0))
-        self.score = max(score(most[0], self._who.limit), score(most[1], self._many.limit))
+        self.score = max(self._scores)
         if not 0 <= t - self._refreshed < min(max(self._watched / 50, _REFRESH_S[0]), _REFRESH_S[1]):
             self._refresh(t - self._refreshed if 0 <= t - self._refreshed < _DAY_S else 0.0)
             self._refreshed = t
@@ -85,7 +90,6 @@ class _Unusual(Anomaly):
             self._save(t)
         if self._watched < self._options.learn_days * _DAY_S:
             return []
-        now = {**self._of_tracks(scene, judged), **self._of_numbers(strange, t, week)}
         return self._episodes.update(scene, now, [("track", n) for n in gone])
 
     def close(self) -> None:
@@ -93,26 +97,34 @@ class _Unusual(Anomaly):
         self._who.end(self._who.walks.ids())
         self._save(self._t, at_once=True)
 
-    def _of_tracks(self, scene: Scene, judged: Judged) -> Mapping[tuple[str, object], Finding]:
+    def _of_tracks(self, scene: Scene, gone: list[int]) -> dict[tuple[str, object], Finding]:
+        """What is strange about tracks, and about what jumps; `gone` gets the ids of what jumps no more."""
+        size, t = scene.frame.size, scene.frame.t
+        loose, over = self._loose.follow(scene.detections, scene.tracks, size[0], t)
+        gone += over
+        loose = loose[self._whom.labelled(loose.class_id)] if not self._options.zones else Tracks.empty()
+        tracks = Tracks.concatenate([scene.tracks[self._whom.rows(scene)], loose])
+        judged = self._who.look(tracks, size, t, self._hour(t)[1])
         found: dict[tuple[str, object], Finding] = {}
         limit = self._who.limit
+        self._scores[0] = score(float(judged.strange.max(initial=0.0)), limit)
         for k in np.flatnonzero(judged.strange > limit).tolist():
-            row, known = int(judged.row[k]), self._who.known(scene.frame.size)
+            row, known = int(judged.row[k]), self._who.known(size)
             reason, value, usual = words.why(known, int(judged.trait[k]), judged.seen, k, self._place.labels)
-            track, label = int(scene.tracks.track_id[row]), self._place.label(int(scene.tracks.class_id[row]))
-            about = {
-                "label": label,
-                "xyxy": scene.tracks.xyxy[row].tolist(),
-                "measured": value,
-                "trait": judged.name(k),
-            }
-            strange = float(judged.strange[k])
-            found["track", track] = Finding(f"{label}: {reason}", strange, limit, usual, track_id=track, about=about)
+            track, label = int(tracks.track_id[row]), self._place.label(int(tracks.class_id[row]))
+            about = {"label": label, "xyxy": tracks.xyxy[row].tolist(), "measured": value, "trait": judged.name(k)}
+            strange, told = float(judged.strange[k]), track if track > 0 else None
+            found["track", track] = Finding(f"{label}: {reason}", strange, limit, usual, track_id=told, about=about)
         return found
 
-    def _of_numbers(self, strange: Array, t: float, week: int) -> Mapping[tuple[str, object], Finding]:
+    def _of_numbers(self, scene: Scene) -> dict[tuple[str, object], Finding]:
+        """What is strange about how many there are."""
+        t, (week, _), limit = scene.frame.t, self._hour(scene.frame.t), self._many.spells.limit
+        rows = self._whom.rows(scene)
+        count = [int(np.count_nonzero(scene.inside[list(self._place.zones).index(z), rows])) for z in self._zones]
+        strange = self._many.look(np.array([*count, len(rows)]), t, self._watched, week)
+        self._scores[1] = score(float(strange.max(initial=0.0)), limit)
         found: dict[tuple[str, object], Finding] = {}
-        limit = self._many.limit
         for zone in np.flatnonzero(strange > limit).tolist():
             name = self._zones[zone] if zone < len(self._zones) else ""
             low, high = self._many.counts.usual(zone, week)
@@ -122,6 +134,23 @@ class _Unusual(Anomaly):
             about = {"zone": name, "measured": number, "trait": "count"}
             found["zone", name] = Finding(reason, float(strange[zone]), limit, (low, high), about=about)
         return found
+
+    def _stirred(self, scene: Scene) -> dict[tuple[str, object], Finding]:
+        """What is strange about the movement, which has no label."""
+        if self._options.labels:
+            return {}
+        strange, limit = self._stir.look(scene.frame.image, scene.frame.t), self._stir.spells.limit
+        self._scores[2] = score(strange, limit)
+        if strange <= limit:
+            return {}
+        spot = self._stir.spot()
+        about = {
+            "xyxy": (np.array(spot.xyxy) * np.tile(scene.frame.size, 2)).tolist(),
+            "measured": spot.speed,
+            "trait": "movement",
+        }
+        reason = f"something moves at {words.speed(spot.speed, spot.usual)}"
+        return {("movement", ""): Finding(reason, strange, limit, spot.usual, about=about)}
 
     def _hour(self, t: float) -> tuple[int, int]:
         """Hour of the week 0..167 and bin of the day 0..47; asked once a second: time zones are slow."""
@@ -137,11 +166,14 @@ class _Unusual(Anomaly):
         self._many.counts.fade(factor)
         if self._who.traits:
             self._who.traits.fade(factor)
+        self._who.like.forget(self._watched / _DAY_S - _LIVES * self._options.forget_days)
+        self._stir.habit.counts *= np.float32(factor)
         self._who.refresh(self._watched / _DAY_S)
-        self._many.refresh(self._watched / _DAY_S)
+        self._many.spells.refresh(self._watched / _DAY_S)
+        self._stir.refresh(self._watched / _DAY_S)
 
     def _save(self, t: float, *, at_once: bool = False) -> None:
         """Not in the first minutes, so that a crash loop wears no card out."""
         if self._path and (at_once or np.isfinite(self._saved)):
-            memory.keep(self._path, self._who, self._many, self._watched)
+            memory.keep(self._path, self._who, self._many, self._stir, self._watched)
         self._saved = t

@@ -143,7 +143,7 @@ def test_a_tail_says_how_rare_what_was_never_seen_is(shape: float) -> None:
 
 
 def test_tracks_without_end_are_kept_in_bounded_space() -> None:
-    tails = Tails(2, Tail(2.0, 0.5, 0.0, 0.1))
+    tails = Tails(*[Tail(2.0, 0.5, 0.0, 0.1)] * 2)
     for n in range(3 * KEPT):
         tails.add(np.full(2, n % 7.0))
     tails.fit()

@@ -8,8 +8,8 @@ AUROC        each planted anomaly's highest score, from when it begins until 15 
 told         planted anomalies of which an event told, and the median of how long that took
 false/day    events a day of the days after the week of learning, outside the planted ones
 
-Without --only, the tables of the rules, of tamper and of novelty follow, each from its own file beside this one; --data
-is the folder of real clips and pictures that they want. Real clips of one's own: `agent replay --learn .. --scores ..`.
+Without --only, the tables of the rules, of PETS, of tamper and of novelty follow, each from its own file beside this
+one; --data is the folder of real clips and pictures that they want. Clips of your own: `agent replay --scores`.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def table(fps: float, runs: Sequence[Run]) -> None:
 
 def others(data: Path | None) -> None:
     """The tables of the other benches of anomalies that there are."""
-    for name in ("rules", "tamper", "novelty"):
+    for name in ("rules", "pets", "tamper", "novelty"):
         if importlib.util.find_spec(f"tests.bench.anomalies_{name}") and (data or name == "rules"):
             print(f"\n{name}", flush=True)
-            where = {"rules": [], "tamper": [str(data)], "novelty": ["--data", str(data)]}[name]
+            where = {"rules": [], "novelty": ["--data", str(data)]}.get(name, [str(data)])
             subprocess.run([sys.executable, "-m", f"tests.bench.anomalies_{name}", *where], check=False)
 
 

@@ -134,6 +134,7 @@ def cost(tracks: int = 20) -> Iterator[tuple[str, float, float]]:
         "intrusion": {"zones": ("left",), "when": ("22:00-06:00",)},
         "abandoned": {},
         "tamper": {},
+        "unusual": {},
     }
     sets = {kind: {kind: options} for kind, options in chosen.items()} | {"all": chosen}
     for name, kinds in sets.items():

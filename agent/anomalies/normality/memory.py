@@ -10,41 +10,50 @@ import contextlib
 import io
 import logging
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from agent.anomalies.normality.likeness import WIDE
 from agent.anomalies.normality.many import Many
-from agent.anomalies.normality.traits import LABELS, NAMES, Traits
+from agent.anomalies.normality.stir import Stir
+from agent.anomalies.normality.tails import Tails
+from agent.anomalies.normality.traits import BINS, LABELS, NAMES, Traits
 from agent.anomalies.normality.who import Who
 from agent.data import Array
 
 log = logging.getLogger(__name__)
-VERSION = 2
+VERSION = 3
 _COUNTS = ("people", "looks", "square")
 _MOST = 64 << 20  # bytes; no file of ours
 
 
-def keep(path: Path, who: Who, many: Many, watched_s: float) -> bool:
+def keep(path: Path, who: Who, many: Many, stir: Stir, watched_s: float) -> bool:
     """Whether it is on the disk now."""
-    arrays: dict[str, Array] = {"watched_s": np.array([watched_s])}
-    for name, tails in (("who", who.tails), ("many", many.tails)):
+    arrays: dict[str, Array] = {"watched_s": np.array([watched_s]), "stir": stir.habit.counts}
+    for name, tails in _tails(who, many, stir).items():
         arrays |= {f"{name}_peaks": tails.peaks[: tails.count], f"{name}_seen": np.array([tails.count])}
     arrays |= {f"count_{k}": getattr(many.counts, k) for k in _COUNTS}
     if who.traits:
         arrays |= {"grid": np.array(who.traits.grid), "labels": np.array(who.traits.labels, np.int64)}
+        arrays |= {"moments": who.like.moments, "moments_seen": who.like.seen}
         arrays |= {f"habit_{k}": h.counts for k, h in zip(NAMES, who.traits.habits, strict=True)}
     return save(path, arrays)
 
 
-def recall(path: Path, who: Who, many: Many) -> float:
-    """Fill both with what is in the file; the seconds that were watched for it, 0 where there is none of use."""
-    shapes: dict[str, tuple[int, ...]] = {"watched_s": (1,), "grid": (2,), "labels": (-1,)}
-    shapes |= {"who_peaks": (-1, len(NAMES)), "many_peaks": (-1, 1), "who_seen": (1,), "many_seen": (1,)}
+def recall(path: Path, who: Who, many: Many, stir: Stir) -> float:
+    """Fill them with what is in the file; the seconds that were watched for it, 0 where there is none of use."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "watched_s": (1,),
+        "grid": (2,),
+        "labels": (-1,),
+        "stir": (-1, -1, BINS["speed"]),
+    }
+    for name, tails in _tails(who, many, stir).items():
+        shapes |= {f"{name}_peaks": (-1, tails.peaks.shape[1]), f"{name}_seen": (1,)}
     shapes |= {f"count_{k}": getattr(many.counts, k).shape for k in _COUNTS}
-    shapes |= {f"habit_{k}": (-1, -1, -1) for k in NAMES}
+    shapes |= {f"habit_{k}": (-1, -1, -1) for k in NAMES} | {"moments": (-1, WIDE), "moments_seen": (-1,)}
     found = load(path, shapes)
     if found is None:
         return 0.0
@@ -56,12 +65,18 @@ def recall(path: Path, who: Who, many: Many) -> float:
         habit.counts[...] = found[f"habit_{name}"]
     traits.labels = [int(n) for n in found["labels"][:LABELS]]
     who.traits = traits
-    for name, tails in (("who", who.tails), ("many", many.tails)):
+    for name, tails in _tails(who, many, stir).items():
         n = min(len(found[f"{name}_peaks"]), len(tails.peaks))
         tails.peaks[:n], tails.count = found[f"{name}_peaks"][:n], max(n, int(found[f"{name}_seen"][0]))
     for k in _COUNTS:
         getattr(many.counts, k)[...] = found[f"count_{k}"]
+    who.like.remember(found["moments"], found["moments_seen"])
+    stir.remember(found["stir"])
     return float(found["watched_s"][0])
+
+
+def _tails(who: Who, many: Many, stir: Stir) -> dict[str, Tails]:
+    return {"who": who.tails, "many": many.spells.tails, "stir": stir.spells.tails}
 
 
 def save(path: Path, arrays: Mapping[str, Array]) -> bool:
@@ -97,7 +112,7 @@ def load(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array] 
             arrays = {name: file[name] for name in shapes}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of a damaged file, zipfile, zlib and NumPy raise a dozen kinds
         _aside(path, f"not readable ({type(error).__name__})")
         return None
     for name, shape in shapes.items():

@@ -57,12 +57,12 @@ def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
 class Tails:
     """The tails of the highest evidence of tracks, one a trait."""
 
-    def __init__(self, columns: int, first: Tail) -> None:
-        """`first`: of every column while there are too few tracks; its scale is the least that any has later, too."""
-        self.peaks = np.zeros((KEPT, columns))
+    def __init__(self, *first: Tail, least: float = 0.1) -> None:
+        """`first`: of each column, while there are too few tracks; `least`: no scale is smaller later."""
+        self._least = least
+        self.peaks = np.zeros((KEPT, len(first)))
         self.count = 0  # tracks so far
-        self._first = first
-        self._set([first] * columns)
+        self._set(list(first))
 
     def add(self, peak: Array) -> None:
         """A track that is over got so far in each trait."""
@@ -70,10 +70,14 @@ class Tails:
         self.count += 1
 
     def fit(self) -> None:
-        """From now on the tails are those of the tracks so far."""
-        known = self.peaks[: min(self.count, KEPT)]
+        """From now on the tails are those of the tracks so far, but for the first half: in the beginning all is new."""
+        known = self.peaks[self.count // 2 : self.count] if self.count <= KEPT else self.peaks
         if len(known) >= LEAST:
-            self._set([tail_of(column, self._first.scale) for column in known.T])
+            self._set([tail_of(column, self._least) for column in known.T])
+
+    def reached_by(self, column: int, share: float) -> float:
+        """What this share of tracks exceeds."""
+        return self._tails[column].reached_by(share)
 
     def rarity(self, evidence: Array) -> Array:
         """(K, columns) -> (K, columns): -log10 of the share of tracks that get so far."""
@@ -83,6 +87,7 @@ class Tails:
         return np.asarray(below * self._at_threshold + beyond / _LN10)
 
     def _set(self, tails: list[Tail]) -> None:
+        self._tails = tails
         self._threshold = np.array([max(tail.threshold, 1e-3) for tail in tails])
         self._scale, self._shape = np.array([tail.scale for tail in tails]), np.array([tail.shape for tail in tails])
         self._bent = np.maximum(self._shape, 1e-3)

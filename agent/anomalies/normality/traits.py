@@ -24,13 +24,14 @@ from agent.data import Array
 
 NAMES = ("place", "speed", "direction", "size", "label", "stay", "hour", "gait")
 PLACE, SPEED, DIRECTION, SIZE, LABEL, STAY, HOUR, GAIT = range(len(NAMES))
-ONCE = (STAY, HOUR)  # what grows or holds by itself: no evidence is summed, and it is learned once a stay or a track
+ONCE = (STAY, HOUR)  # learned once a stay or a track
+MOVING = (SPEED, DIRECTION, SIZE, LABEL, GAIT, PLACE)  # what makes a moment unlike others, the most telling first
 LABELS = 24  # labels that have a bin of their own, by the order in which they were first seen
 _ROWS = 12  # of the grid of places
 _LEAST_SPEED = 0.004  # frame widths/s; slower is standing
 _LEAST = {SPEED: _LEAST_SPEED, GAIT: _LEAST_SPEED, SIZE: 0.005}  # the upper edge of bin 0
 _THIRD = 3  # bins an octave
-_BINS = {"speed": 26, "direction": 8, "size": 24, "label": LABELS + 1, "stay": 16, "hour": 48, "gait": 26}
+BINS = {"speed": 26, "direction": 8, "size": 24, "label": LABELS + 1, "stay": 16, "hour": 48, "gait": 26}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +60,13 @@ class Traits:
         one = (1, 1)
         self.habits = (
             Habit(one, self.grid[0] * self.grid[1], "rare", over="picture"),
-            Habit(self.grid, _BINS["speed"], "high", blur=0.5),
-            Habit(self.grid, _BINS["direction"], "rare"),
-            Habit(self.grid, _BINS["size"], "both", blur=0.5),
-            Habit(self.grid, _BINS["label"], "rare"),
-            Habit(self.grid, _BINS["stay"], "least"),
-            Habit(one, _BINS["hour"], "rare", over="picture", blur=0.5),
-            Habit((LABELS + 1, 1), _BINS["gait"], "high", over="label", blur=0.5),
+            Habit(self.grid, BINS["speed"], "high", blur=0.5),
+            Habit(self.grid, BINS["direction"], "rare"),
+            Habit(self.grid, BINS["size"], "both", blur=0.5),
+            Habit(self.grid, BINS["label"], "rare"),
+            Habit(self.grid, BINS["stay"], "least"),
+            Habit(one, BINS["hour"], "rare", over="picture", blur=0.5),
+            Habit((LABELS + 1, 1), BINS["gait"], "high", over="label", blur=0.5),
         )
         self.labels: list[int] = []  # class ids that have a bin
 
@@ -84,25 +85,22 @@ class Traits:
         point = np.where(known & (speed > 4 * _LEAST_SPEED), np.round(np.nan_to_num(angle) / (np.pi / 4)) % 8, -1)
         bins = np.empty((len(xyxy), len(NAMES)), np.intp)
         bins[:, PLACE] = row * columns + column
-        bins[:, SPEED] = np.where(known, _octaves(speed, SPEED), -1)
+        bins[:, SPEED] = np.where(known, octaves(speed, SPEED), -1)
         bins[:, GAIT] = bins[:, SPEED]
         bins[:, DIRECTION] = point
-        bins[:, SIZE] = _octaves(scale, SIZE)
+        bins[:, SIZE] = octaves(scale, SIZE)
         bins[:, LABEL] = [self._slot(n) for n in class_id.tolist()]
-        bins[:, STAY] = np.clip(np.floor(np.log2(np.maximum(stay, 0.5))) + 1, 0, _BINS["stay"] - 1)
+        bins[:, STAY] = np.clip(np.floor(np.log2(np.maximum(stay, 0.5))) + 1, 0, BINS["stay"] - 1)
         bins[:, HOUR] = hour
         values = np.zeros(bins.shape)
         values[:, SPEED], values[:, SIZE], values[:, STAY], values[:, GAIT] = speed, scale, stay, speed
         return Seen(row, column, bins, values)
 
-    def surprise(self, seen: Seen) -> Array:
-        """(K, traits): -log10 of each trait's tail; 0 for what is not known yet."""
-        answer = np.zeros(seen.bins.shape)
-        for trait, habit in enumerate(self.habits):
-            value = seen.bins[:, trait]
-            row, column = seen.place(trait)
-            answer[:, trait] = np.where(value >= 0, habit.surprise[row, column, value], 0.0)
-        return answer
+    def surprise(self, seen: Seen, trait: int) -> Array:
+        """(K,): -log10 of a trait's tail; 0 for what is not known yet."""
+        row, column = seen.place(trait)
+        value = seen.bins[:, trait]
+        return np.asarray(np.where(value >= 0, self.habits[trait].surprise[row, column, value], 0.0))
 
     def learn(self, seen: Seen, which: Array, weight: Array) -> None:
         """Tracks `which` (J,) of those seen are normal with `weight` (J,). Stays are learned by `reach`."""
@@ -151,7 +149,7 @@ def lower_edge(trait: int, bin_: int) -> float:
     return float(_LEAST[trait] * 2 ** ((bin_ - 1) / _THIRD))
 
 
-def _octaves(values: Array, trait: int) -> Array:
-    """Bin 0 below the least value, then three an octave."""
+def octaves(values: Array, trait: int) -> Array:
+    """Values -> bins: 0 below the least value, then three an octave."""
     bins = np.floor(_THIRD * np.log2(np.maximum(values, 1e-9) / _LEAST[trait])) + 1
-    return np.asarray(np.clip(bins, 0, _BINS[NAMES[trait]] - 1))
+    return np.asarray(np.clip(bins, 0, BINS[NAMES[trait]] - 1), np.intp)

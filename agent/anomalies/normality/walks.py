@@ -1,13 +1,13 @@
 """What each live track does just now: how fast, which way, how long it has stayed; and how strange that has been.
 
 Speed is a way divided by its time, over about a second: a box that trembles goes nowhere. A track stays as long as it
-is within its own size of where it stood. Strangeness is the surprise of a few seconds, so one bad box is not enough,
-and it is held for a while, for what was strange a moment ago is the same object now.
+is within its own size of where it stood. How far it is from what is known is a mean of some seconds, so one bad box is
+not enough; strangeness is held for a while, for what was strange a moment ago is the same object now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -19,17 +19,16 @@ _STEP_S = 0.24  # between two of them, at least
 _WAY_S = 1.0  # speed is measured over about so long,
 _LEAST_S = 0.45  # and never over less
 _STAY = 1.0  # sizes from where it stood that it must go, to have left
-_CHANCE = 0.5  # powers of ten: what a trait of which nothing is unusual says in the mean (0.43) and a little more
-_EVIDENCE_S = 4.0  # time constant with which evidence is forgotten
-_HELD_S = 8.0  # and strangeness
+_MEAN_S = 1.0  # time constant of the mean distance
+_HELD_S = 8.0  # and of strangeness that is held
+_MOMENTS, _NOTED_S = 16, 0.5  # of a track are kept until it ends, one in so long
 
 
 class Walks:
     """One row a live track, all in arrays; rows of ended tracks are used again."""
 
-    def __init__(self, traits: int, once: Sequence[int] = ()) -> None:
-        """`once`: traits whose evidence is their surprise of the moment."""
-        self._once = list(once)
+    def __init__(self, wide: int) -> None:
+        """`wide`: numbers that a moment has."""
         self._row: dict[int, int] = {}
         self._free = list(range(MOST))[::-1]
         self._place = np.zeros((MOST, _STEPS, 2))  # frame widths
@@ -38,12 +37,13 @@ class Walks:
         self._stood = np.zeros((MOST, 2))  # frame widths
         self._since = np.zeros(MOST)  # s, when it came to `_stood`
         self._last = np.zeros(MOST)  # s, of the last frame
-        self.evidence = np.zeros(
-            (MOST, traits)
-        )  # surprise of the last seconds beyond chance, summed: powers of ten · s
-        self.most = np.zeros((MOST, traits))  # the most evidence there was
+        self.apart = np.zeros(MOST)  # mean distance from what is known, of the last seconds
+        self.most = np.zeros((MOST, 3))  # the most there was of it, of the surprise of a stay, of strangeness
+        self._moments = np.zeros((MOST, _MOMENTS, wide), np.float32)
+        self._noted = np.zeros(MOST, np.intp)  # moments so far
+        self._noting = np.zeros(MOST)  # s: from then on the next
+        self.moved = np.zeros(MOST, np.bool_)  # it was not always where it is
         self.held = np.zeros(MOST)  # strangeness, held for a while
-        self.peak = np.zeros(MOST)  # the most there was
         self.due = np.zeros(MOST)  # s: from then on it is learned from again
         self.greeted = np.zeros(MOST, np.bool_)  # its hour was learned
         self.told = np.full(MOST, -1, np.int8)  # the highest bin of stay that was learned
@@ -57,10 +57,12 @@ class Walks:
         new = [n for n in track_ids.tolist() if n not in known]
         for n in new[: len(self._free)]:
             row = known[n] = self._free.pop()
-            self._when[row], self._steps[row], self._since[row], self._last[row] = -np.inf, 0, t, t
+            self._when[row], self._steps[row], self._since[row] = -np.inf, 0, t
+            self._noted[row], self._noting[row] = 0, t
+            self._last[row] = t - _LEAST_S * (n < 0)  # what jumps was seen before
             self._stood[row] = np.nan
-            self.evidence[row] = self.most[row] = self.held[row] = self.peak[row] = 0.0
-            self.greeted[row] = False
+            self.apart[row] = self.most[row] = self.held[row] = 0.0
+            self.greeted[row] = self.moved[row] = False
             self.due[row], self.told[row] = t + _LEAST_S, -1
         rows = np.array([known.get(n, -1) for n in track_ids.tolist()], np.intp)
         fits = np.flatnonzero(rows >= 0)
@@ -87,31 +89,43 @@ class Walks:
         self.told[rows[left]] = -1
         return velocity, t - self._since[rows]
 
-    def gather(self, rows: Array, surprise: Array, t: float) -> tuple[Array, Array]:
-        """(K, traits) surprise of this frame -> (K, traits) evidence so far, and (K,) s since the frame before.
-
-        A leaking CUSUM (Page 1954): what goes beyond chance adds up, what falls short of it is taken off.
-        """
+    def gather(self, rows: Array, apart: Array, t: float) -> tuple[Array, Array]:
+        """(K,) distance at this frame, nan: not known -> (K,) its mean so far, and (K,) s since the frame before."""
         dt = np.clip(t - self._last[rows], 0.0, 1.0)
         self._last[rows] = t
-        grown = self.evidence[rows] * np.exp(-dt / _EVIDENCE_S)[:, None] + dt[:, None] * (surprise - _CHANCE)
-        grown[:, self._once] = surprise[:, self._once]
-        self.evidence[rows] = np.maximum(grown, 0.0)
-        self.most[rows] = np.maximum(self.most[rows], self.evidence[rows])
-        return np.asarray(self.evidence[rows]), dt
+        mean = self.apart[rows]
+        gain = np.where(np.isfinite(apart), 1 - np.exp(-dt / _MEAN_S), 0.0)
+        self.apart[rows] = mean + gain * (np.nan_to_num(apart) - mean)
+        return np.asarray(self.apart[rows]), dt
 
-    def hold(self, rows: Array, strange: Array, dt: Array) -> Array:
-        """(K,) strangeness of this frame -> (K,), held."""
+    def hold(self, rows: Array, stay: Array, strange: Array, dt: Array) -> Array:
+        """(K,) surprise of the stay, (K,) strangeness of this frame -> (K,) strangeness, held."""
         self.held[rows] = np.maximum(strange, self.held[rows] * np.exp(-dt / _HELD_S))
-        self.peak[rows] = np.maximum(self.peak[rows], strange)
+        self.most[rows] = np.maximum(self.most[rows], np.column_stack([self.apart[rows], stay, strange]))
         return np.asarray(self.held[rows])
 
     def ids(self) -> list[int]:
         """The tracks that are known."""
         return list(self._row)
 
-    def end(self, track_ids: Iterable[int]) -> list[tuple[float, Array]]:
-        """These tracks are no more; the most that each was strange, and its evidence (traits,)."""
+    def note(self, rows: Array, moments: Array, t: float, limit: float) -> Array:
+        """Moments (K, wide) of these tracks at `t` s: one in a while is kept until it ends, the last ones of each.
+
+        What they take the room of, (N, wide): of who has walked on since and is not strange beyond `limit`.
+        """
+        due = t >= self._noting[rows]
+        rows = rows[due]
+        slot = self._noted[rows] % _MOMENTS
+        past = self._moments[rows, slot][
+            (self._noted[rows] >= _MOMENTS) & self.moved[rows] & (self.held[rows] <= limit)
+        ]
+        self._moments[rows, slot] = moments[due]
+        self._noted[rows] += 1
+        self._noting[rows] = t + _NOTED_S
+        return np.asarray(past)
+
+    def end(self, track_ids: Iterable[int]) -> list[tuple[Array, Array]]:
+        """These tracks are no more; of those that were known what `most` says (3,), and their moments (N, wide)."""
         rows = [self._row.pop(n) for n in track_ids if n in self._row]
         self._free += rows
-        return [(float(self.peak[row]), self.most[row].copy()) for row in rows]
+        return [(self.most[row].copy(), self._moments[row, : min(int(self._noted[row]), _MOMENTS)]) for row in rows]

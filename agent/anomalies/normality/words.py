@@ -63,7 +63,11 @@ def _list(names: Sequence[str]) -> str:
 def _measured(trait: int, value: float, low: float, high: float) -> str:
     if trait == traits.STAY:
         return f"here for {told_s(value)}; usual for this place: up to {told_s(high)}"
-    usual = f"{'for its kind' if trait == traits.GAIT else 'here'}; usual {low:.2g}-{high:.2g}"
-    if trait == traits.SPEED:
-        return f"moving at {value:.2g} frame widths/s {usual}"
-    return f"{value:.2g} frame widths large {usual}"
+    if trait == traits.SIZE:
+        return f"{value:.2g} frame widths large here; usual {low:.2g}-{high:.2g}"
+    return f"moving at {speed(value, (low, high), 'for its kind' if trait == traits.GAIT else 'here')}"
+
+
+def speed(value: float, usual: tuple[float, float], where: str = "here") -> str:
+    """0.4 frame widths/s here; usual 0.02-0.11"""
+    return f"{value:.2g} frame widths/s {where}; usual {usual[0]:.2g}-{usual[1]:.2g}"

@@ -1,0 +1,96 @@
+"""What is too quick for the tracker: detections that no track took, followed by nothing but the way they jump.
+
+    frame 1   ▯                    no two boxes overlap, so that no track can begin; but a box of this label and size
+    frame 2             ▯          is gone from where it was and another is there, and the next jump is like the last:
+    frame 3                       ▯   something goes there, at this speed
+
+Only where frames are far apart: at more than a few a second the tracker follows whatever there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent import boxes
+from agent.data import Array, Detections, Tracks
+
+_APART_S = 0.15  # frames nearer than that leave nothing loose
+_WAIT_S = 1.2  # for the next detection
+_SURE = 0.25  # confidence of what is followed
+_REACH = 1.0  # frame widths/s
+_ALIKE = 1.6  # sizes differ by no more than this factor
+_SAME = 0.5  # of a jump that the next may be off
+_MOST = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Head:
+    """Where one was seen last."""
+
+    number: int
+    t: float  # s
+    cxcywh: Array  # (4,) px
+    velocity: Array | None  # (2,) px/s; None: seen once
+    class_id: int
+
+
+class Loose:
+    """One camera's quick things; their ids are negative and are never used again."""
+
+    def __init__(self) -> None:
+        self._heads: list[_Head] = []
+        self._given, self._t = 0, -np.inf
+
+    def follow(self, found: Detections, tracks: Tracks, width: int, t: float) -> tuple[Tracks, list[int]]:
+        """Detections of a frame `width` px wide at `t` s and what was tracked -> what jumps, and which ids are over."""
+        known = {head.number for head in self._heads}
+        waiting = [head for head in self._heads if 0 < t - head.t <= _WAIT_S]
+        free = found.confidence >= _SURE
+        free[tracks.row[(tracks.row >= 0) & (tracks.row < len(found))]] = False
+        seen = self._linked(found[free], waiting, width, t) if t - self._t >= _APART_S else []
+        self._heads, self._t = [*seen, *waiting][:_MOST], t
+        over = known - {head.number for head in self._heads}
+        return _tracks([head for head in seen if head.velocity is not None]), list(over)
+
+    def _linked(self, found: Detections, waiting: list[_Head], width: int, t: float) -> list[_Head]:
+        """The heads of this frame; what was `waiting` and is seen again is taken from there."""
+        heads = list[_Head]()
+        for box, class_id in zip(boxes.xyxy_to_cxcywh(found.xyxy)[:_MOST], found.class_id.tolist(), strict=False):
+            cost = [_cost(head, box, class_id, width, t) for head in waiting]
+            if min(cost, default=np.inf) < np.inf:
+                before = waiting.pop(int(np.argmin(cost)))
+                velocity = (box[:2] - before.cxcywh[:2]) / (t - before.t)
+                heads.append(_Head(before.number, t, box, velocity, class_id))
+            else:
+                self._given -= 1
+                heads.append(_Head(self._given, t, box, None, class_id))
+        return heads
+
+
+def _cost(head: _Head, cxcywh: Array, class_id: int, width: int, t: float) -> float:
+    """px between a box and where a head may be by now; inf: it is another."""
+    ratio = float(np.sqrt((cxcywh[2] * cxcywh[3]) / (head.cxcywh[2] * head.cxcywh[3])))
+    way, passed = cxcywh[:2] - head.cxcywh[:2], t - head.t
+    length = float(np.hypot(*way))
+    if class_id != head.class_id or not 1 / _ALIKE <= ratio <= _ALIKE or length > _REACH * width * passed:
+        return float(np.inf)
+    if head.velocity is None:
+        return length
+    off = float(np.hypot(*(way - head.velocity * passed)))
+    return off if off <= _SAME * float(np.hypot(*head.velocity)) * passed else float(np.inf)
+
+
+def _tracks(heads: list[_Head]) -> Tracks:
+    n = len(heads)
+    return Tracks(
+        track_id=np.array([head.number for head in heads], np.int64),
+        xyxy=boxes.cxcywh_to_xyxy(np.array([head.cxcywh for head in heads], np.float32).reshape(n, 4)),
+        velocity=np.array([head.velocity for head in heads], np.float32).reshape(n, 2),
+        confidence=np.zeros(n, np.float32),
+        class_id=np.array([head.class_id for head in heads], np.int32),
+        age=np.zeros(n, np.float32),
+        missed=np.zeros(n, np.float32),
+        row=np.full(n, -1, np.int32),
+    )

@@ -1,0 +1,45 @@
+"""How strange the strangest moment of ten minutes usually is, and from where on it is too much for a day's alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agent.anomalies.normality.tails import LEAST, Tail, Tails
+from agent.data import Array
+
+_LEAST_LIMIT, _SLOWER = 2.0, 10  # no limit is lower; of spells beyond it one in so many is learned
+_SPELL_S = 600.0
+
+
+class Spells:
+    """The strangest moments so far of one number that says how strange things are."""
+
+    def __init__(self, a_day: float, before: Tail, first: float) -> None:
+        """`a_day`: so many alarms; `before` and `first`: tail and limit, powers of ten, before there is anything."""
+        self.tails, self.limit = Tails(before, least=before.scale), first
+        self._a_day, self._strange = a_day, 0
+        self._since, self._peak = -np.inf, 0.0
+
+    def judge(self, value: Array, t: float) -> Array:
+        """(N,) at `t` s -> (N,): -log10 of the share of spells that get so far; the strangest is remembered."""
+        self._peak = max(self._peak, float(value.max(initial=0.0)))
+        rarity = self.tails.rarity(value[:, None])[:, 0]
+        if not 0 <= t - self._since < _SPELL_S:
+            self._over()
+            self._since, self._peak = t, 0.0
+        return np.asarray(rarity)
+
+    def refresh(self, days: float) -> None:
+        """From now on what was learned, in so many watched days, counts: so many spells of a day are told."""
+        self.tails.fit()
+        if self.tails.count >= LEAST:
+            a_day = self.tails.count / max(days, 1e-3)
+            self.limit = max(float(np.log10(a_day / self._a_day)), _LEAST_LIMIT)
+
+    def _over(self) -> None:
+        """A spell is over: what was strangest in it is learned, if there was anything."""
+        if self._peak > 0:
+            beyond = self.tails.rarity(np.array([[self._peak]]))[0, 0] > self.limit
+            self._strange += int(beyond)
+            if not beyond or self._strange % _SLOWER == 0:
+                self.tails.add(np.array([self._peak]))
