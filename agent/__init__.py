@@ -10,6 +10,7 @@ plugins       a plugin is a file, chosen by `kind = "..."` = its name
 logs          what the agent says to its operator, on stderr
 disk          bytes that a power cut does not take back
 areas         zones and lines as drawn in a config
+sections      tables of agent.toml that a device may do without: live page, second looks, updates
 toml          TOML text -> typed structs; errors that name file, line and key
 config        agent.toml -> frozen structs: every key, its type, its default
 modelfile     the contract inside a .tflite and its checksum
@@ -26,7 +27,7 @@ tally         what the loop did, and the frames it had no time for
 pipeline      the loop; reads like this list
 reload        a changed config or a new model, taken over between two frames or not at all
 sim           the desktop simulation: clip, embedded broker, terminal view
-cli           one file a command: run, sim, check, detect, replay, bench, doctor, update, password
+cli           one file a command: run, sim, check, detect, replay, bench, doctor, update, password, gallery
 __main__      python -m agent COMMAND
 """
 

@@ -1,4 +1,4 @@
-"""python -m agent COMMAND: run, sim, check, detect, replay, bench, doctor, update, password; each is a file in cli/."""
+"""python -m agent COMMAND: run, sim, check, detect, replay, bench, doctor, update, password, gallery: files in cli/."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 
 from agent import plugins, toml
 from agent.areas import Line, Point, Zone
+from agent.sections import Second, Updates, Web
 from agent.toml import ConfigError, Reader
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -27,9 +28,6 @@ Seconds = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 _ID = "1 to 64 letters, digits, '-' and '_'"  # it goes into topics: no "/", "+", "#"
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description=_ID)]
-_HTTPS = r"^https://[^?#@\s]+/[^/?#@\s]+\.manifest\.json$"
-_Manifest = Annotated[str, Meta(pattern=_HTTPS, description="an https:// address that ends in NAME.manifest.json")]
-_PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$", description="32 bytes in base64")]
 DEFAULT_MODEL = "ssdlite_mobilenet_v2_coco_int8.tflite"
 
 
@@ -86,7 +84,7 @@ class Tracker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Thermal(Struct, frozen=True, forbid_unknown_fields=True):
-    """[thermal]: when the agent looks less often to keep the board cool."""
+    """[thermal]: when the agent looks less often, at less and with fewer threads to keep the board cool."""
 
     enabled: bool = True
     slow_c: Annotated[float, Meta(ge=30, le=110)] = 77.0  # °C; from here on slower, step by step
@@ -131,36 +129,6 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     topics: dict[str, Any] = {}  # name -> Options of agent/publish/topics/<name>.py
 
 
-class Web(Struct, frozen=True, forbid_unknown_fields=True):
-    """[web]: the live page; needs the extra of this name."""
-
-    enabled: bool = False
-    host: str = "127.0.0.1"  # "0.0.0.0" is everybody who can reach this machine: with a password only
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8484  # 0 = any that is free
-    password_file: Path | None = None  # its hash, as `lookout password` prints it
-    names: tuple[str, ...] = ()  # further host names under which browsers come, beside the machine's own
-    fps: Annotated[float, Meta(ge=0.1, le=60)] = 10.0  # pictures a second for each who looks, at most
-    width: Annotated[int, Meta(ge=160, le=4096)] = 960  # px; longer sides are made so long
-    jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 75
-
-    def __post_init__(self) -> None:
-        if self.host not in ("127.0.0.1", "::1", "localhost") and self.password_file is None:
-            raise ValueError(f"host {self.host!r} lets others in: it needs a password_file (`lookout password`)")
-
-
-class Updates(Struct, frozen=True, forbid_unknown_fields=True):
-    """[updates]: where new models are offered and whose they must be; the models lie beside their manifest."""
-
-    manifest: _Manifest | None = None  # `python -m convert sign` makes it, and NAME.manifest.json.sig
-    public_key: _PublicKey | None = None  # whose signature it must bear
-    check_h: Annotated[float, Meta(ge=0, le=8760)] = 6.0  # between two looks; 0 = only when asked
-    ca_file: Path | None = None  # who signs the server's certificate; None = whom the system trusts
-
-    def __post_init__(self) -> None:
-        if self.manifest and not self.public_key:
-            raise ValueError("manifest needs a public_key; `python -m convert sign --new-key FILE` prints one")
-
-
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. `cameras` maps a name to the Options of its kind."""
 
@@ -174,6 +142,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     thermal: Thermal = Thermal()
     mqtt: Mqtt = Mqtt()
     web: Web = Web()
+    second: dict[Id, Second] = {}  # further looks at what was found, by a second model
     updates: Updates = Updates()
 
 
@@ -191,10 +160,14 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
     options: Any
     stale_s: Positive = 10.0  # silence after which the camera counts as lost and is reopened
     fps: Annotated[float, Meta(gt=0, le=240)] | None = None  # at most this many frames a second are looked at
+    enhance: bool = False  # while it is dark: noise is averaged away over several frames, for all that look at them
     zones: dict[Id, Zone] = {}  # agent/areas.py says how they and lines are drawn
     lines: dict[Id, Line] = {}
     anomalies: dict[Id, Anomaly] = {}  # what is watched for
-    masks: tuple[Annotated[tuple[Point, ...], Meta(min_length=3)], ...] = ()  # polygons in which no movement counts
+    motion_masks: tuple[tuple[Point, ...], ...] = ()  # polygons in which no movement counts; they hide nothing
+    privacy_masks: tuple[tuple[Point, ...], ...] = ()  # polygons painted black as a frame comes in, for everybody
+    blur: tuple[str, ...] = ()  # labels of whom no picture that leaves the agent shows clearly
+    blur_part: Literal["whole", "upper"] = "whole"  # of their boxes; upper = the upper third, where heads are
 
 
 def load(path: Path) -> Config:
@@ -235,6 +208,8 @@ class _Reader(Reader):
         if not isinstance(cameras, dict) or not cameras:
             raise self.error(("cameras",), "has none; add a [cameras.NAME] section with a kind")
         sections["cameras"] = {name: self.camera(("cameras", name), table) for name, table in cameras.items()}
+        if isinstance(seconds := sections.get("second", {}), dict):
+            sections["second"] = {n: self.second(("second", n), table, cameras) for n, table in seconds.items()}
         config: Config = self.struct(Config, sections, ())
         if config.time_zone and config.time_zone not in zoneinfo.available_timezones():
             raise self.error(("time_zone",), f'{config.time_zone!r} is not one of this machine\'s zones; try "UTC"')
@@ -245,19 +220,33 @@ class _Reader(Reader):
         return msgspec.structs.replace(config, mqtt=msgspec.structs.replace(config.mqtt, topics=topics))
 
     def camera(self, where: tuple[str, ...], table: Any) -> Camera:
-        self.value(Id, where[-1], where)
-        if not isinstance(table, dict):
-            raise self.error(where, "must be a table: [cameras.NAME]")
-        if "kind" not in table:
-            raise self.error((*where, "kind"), f"is missing; there are: {', '.join(plugins.names('capture/cameras'))}")
-        common = set(Camera.__struct_fields__) - {"options"}
-        shared = {k: v for k, v in table.items() if k in common}
-        own = {k: v for k, v in table.items() if k not in common}
-        shared["options"] = self.plugin("capture/cameras", table["kind"], own, where, common)
+        shared = self.chosen(Camera, "capture/cameras", where, table)
         shared |= self.areas(where, shared)
         shared["anomalies"] = self.anomalies(where, shared)
         camera: Camera = self.struct(Camera, shared, where)
+        for key in ("motion_masks", "privacy_masks"):
+            for n, polygon in enumerate(getattr(camera, key)):
+                if flaw := Zone(polygon).flaw():
+                    raise self.error((*where, key), f"[{n}] {flaw}")
         return camera
+
+    def second(self, where: tuple[str, ...], table: Any, cameras: Iterable[str]) -> Second:
+        second: Second = self.struct(Second, self.chosen(Second, "detect/secondary/kinds", where, table), where)
+        for name in set(second.cameras).difference(cameras):
+            raise self.error((*where, "cameras"), f"names {name!r}; there are: {', '.join(cameras)}")
+        return second
+
+    def chosen(self, kind: type[Struct], folder: str, where: tuple[str, ...], table: Any) -> dict[str, Any]:
+        """A table's keys that all kinds share, and in `options` the others, typed by the file that its kind names."""
+        self.value(Id, where[-1], where)
+        if not isinstance(table, dict):
+            raise self.error(where, f"must be a table: [{where[0]}.NAME]")
+        if "kind" not in table:
+            raise self.error((*where, "kind"), f"is missing; there are: {', '.join(plugins.names(folder))}")
+        common = set(kind.__struct_fields__) - {"options"}
+        shared = {k: v for k, v in table.items() if k in common}
+        own = {k: v for k, v in table.items() if k not in common}
+        return {**shared, "options": self.plugin(folder, table["kind"], own, where, common)}
 
     def areas(self, where: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
         """The zones and lines of a camera, each drawing checked; they share one name space: counts go by name."""

@@ -1,4 +1,5 @@
-"""The types that cross rooms, and the only ones: Frame, CameraState, Detections, Tracks, Event, Strange, Scene.
+"""The types that cross rooms, and the only ones: Frame, CameraState, Detections, Tracks, Event, Strange, Reading,
+Scene.
 
 One convention a quantity: boxes in px of the source frame (origin top-left, y down), times in
 monotonic seconds, `size` = (width, height), `shape` = numpy's (height, width, ...).
@@ -6,6 +7,7 @@ monotonic seconds, `size` = (width, height), `shape` = numpy's (height, width, .
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -16,17 +18,30 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+_CREDENTIALS = re.compile(r"(\w+:/{0,2})[^\s\"'\\]*@")  # rtsp://user:secret@
+_QUERY = re.compile(r"\?[^\s\"'\\]*=[^\s\"'\\]*")  # ?token=secret
+
+
+def redacted(text: str) -> str:
+    """The text without what addresses in it should keep to themselves: rtsp://user:secret@host/x?key=secret."""
+    return _QUERY.sub("?***", _CREDENTIALS.sub(r"\1***@", text))
+
+
 class LookoutError(Exception):
     """One line for the user: what failed, on what, what happens next. Ends a command with exit code 2, no traceback."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture from one camera."""
 
-    image: Array  # (H, W, 3) uint8 RGB, C-contiguous; nobody writes to it after the camera yields it
+    image: Array  # (H, W, 3) uint8 RGB, C-contiguous; nobody writes to it once it has left agent/capture
     seq: int  # the camera's own counter, from 0; a gap means frames were lost
     t: float  # s, monotonic at exposure (at arrival, if the camera cannot tell)
+    small: Array | None = None  # (h, w, 3) uint8 RGB, all of it scaled down by the camera itself; None: it cannot
 
     @property
     def size(self) -> tuple[int, int]:
@@ -143,6 +158,17 @@ class Strange:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What second looks at a track, or at one place, say together."""
+
+    t: float  # s, monotonic, of the frame that was looked at last
+    value: str | float | None  # a name, a count, a share; None: nothing that is known
+    confidence: float  # 0..1 in the value, or in the best that was not good enough
+    looks: int  # that it rests on
+    detail: Mapping[str, Any]  # JSON-able: the limit, areas, an outline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """Everything known about one frame of one camera; what anomalies and topics receive."""
 
@@ -156,3 +182,7 @@ class Scene:
     anomalies: tuple[Event, ...] = ()  # what began to be wrong in this frame, and what is over
     anomaly_score: float = 0.0  # 0..1, the strongest of this frame; 0.5 is a limit
     strange: Mapping[str, Strange] = field(default_factory=dict)  # anomaly -> what its second model has just said
+    recognised: Mapping[int, Mapping[str, Reading]] = field(default_factory=dict)  # track -> [second.NAME] -> reading
+    readings: Mapping[str, Reading] = field(default_factory=dict)  # [second.NAME] of a place -> the newest reading
+    private: Array = field(default_factory=lambda: np.zeros((0, 4), np.float32))  # (K, 4) px xyxy: clear in no picture
+    seen: Array | None = None  # (R, 4) float32 px xyxy that the model was given of the frame; None: all of it

@@ -23,9 +23,12 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """The old content or the new, whole, whenever the process or the power goes."""
+def replace(path: Path, data: bytes, mode: int | None = None) -> None:
+    """The old content or the new, whole, whenever the process or the power goes; `mode` None: as the umask has it."""
     draft = path.with_name(f".{path.name}")
+    if mode is not None:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode)
     write(draft, data)
     draft.replace(path)
     sync_folder(path.parent)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent import config, plugins
 from agent.anomalies import wall_now
@@ -21,9 +21,10 @@ from agent.detect.detector import Detector
 from agent.detect.model import Model
 from agent.detect.secondary.aside import Aside
 from agent.detect.secondary.novelty import Watcher
+from agent.detect.secondary.stage import Stage
 from agent.detect.watch import Watch
 from agent.publish.switches import Wanted
-from agent.stages import Stages, Surroundings, check_second, resolved
+from agent.stages import Stages, Surroundings, check_second, labels_named, resolved
 from agent.tally import Drops, Tally
 from agent.track.counters import Counters
 
@@ -61,6 +62,7 @@ class Pipeline:
         self._settings, self._detector, self._sinks, self._wanted = settings, detector, tuple(sinks), wanted
         self._aside = Aside()
         self._around = Surroundings(counters or Counters(), state, wall, lambda path: Watcher(path, self._aside))
+        self._second = self._second_looks()
         self._stages = {name: self._made(name) for name in settings.cameras}
         self._mailbox = Mailbox(settings.cameras)
         self._supervisors: dict[str, Supervisor] = {}
@@ -71,8 +73,7 @@ class Pipeline:
         return self._meant(camera, frame, self._detector.detect(camera, frame, self._stages[camera].tracks))
 
     def _meant(self, camera: str, frame: Frame, found: Detections) -> Scene:
-        scene = self._stages[camera].look(frame, found, self._detector.seen, self._detector.times)
-        self._tell(scene)
+        scene = self._tell(self._stages[camera].look(frame, found, self._detector.seen, self._detector.times))
         self.tally.add(scene)
         self._took = sum(scene.times.values()) / 1e3
         return scene
@@ -83,8 +84,10 @@ class Pipeline:
         for frame in frames_of(self._settings.cameras[camera]) if frames is None else frames:
             if self.stopping:
                 break
+            with self._stages[camera].cover as cover:
+                cover.paint(frame)
             if self._is_due(camera, frame):
-                yield self.look(camera, frame)
+                yield self.look(camera, self._stages[camera].cleared(frame))
         self._stages[camera].close()
 
     def run(self, seconds: float | None = None, beat: Callable[[], None] = lambda: None) -> None:
@@ -123,11 +126,12 @@ class Pipeline:
         if isinstance(item, tuple) and self._is_due(*item):
             if self._begun:
                 self._begun[1].wait()
-            begun = self._detector.begin(item[1])
+            camera, frame = item[0], self._stages[item[0]].cleared(item[1])
+            begun = self._detector.begin(frame)
             self._settle()
-            self._begun = (item[0], begun) if begun else None
+            self._begun = (camera, begun) if begun else None
             if not begun:
-                self.look(*item)
+                self.look(camera, frame)
             return
         self._settle()
         if isinstance(item, CameraState):
@@ -151,7 +155,10 @@ class Pipeline:
                 self._tell(stages.rest(stages.last, "config"))
             if not stays:
                 self._leave(name)
+        is_other = (settings.second, list(settings.cameras)) != (self._settings.second, list(before))
+        is_other = is_other or card.labels != self._detector.model.card.labels
         self._settings, self._detector, self._sinks, self._wanted = settings, detector, tuple(sinks), wanted
+        self._second = self._second_looks() if is_other else self._second
         for name in settings.cameras:
             if name in self._stages:
                 self._stages[name].renew(settings, card)
@@ -162,6 +169,10 @@ class Pipeline:
                 self._stages[name] = self._made(name)
                 self._open(name)
 
+    def _second_looks(self) -> Stage:
+        known, labels = self._settings, self._detector.model.card.labels
+        return Stage(known.second, known.state_dir, list(known.cameras), labels, self._aside)
+
     def _made(self, name: str) -> Stages:
         return Stages(name, self._settings, self._detector.model.card, self._around)
 
@@ -170,8 +181,9 @@ class Pipeline:
         kind = plugins.get("capture/cameras", camera.kind)
         self._mailbox.add(name)
         self._supervisors[name] = Supervisor(
-            *(name, lambda: frames_of(camera), self._mailbox), stale_s=camera.stale_s, live=kind.LIVE, noisy=kind.NOISY
-        )
+            *(name, lambda: frames_of(camera), self._mailbox), stale_s=camera.stale_s, live=kind.LIVE, noisy=kind.NOISY,
+            cover=self._stages[name].cover,
+        )  # fmt: skip
         self._supervisors[name].start()
 
     def _leave(self, name: str) -> None:
@@ -180,6 +192,7 @@ class Pipeline:
         self._mailbox.remove(name)
         self._stages.pop(name).leave()
         self._detector.forget(name)
+        self._second.forget(name)
         for sink in self._sinks:
             sink.on_camera(CameraState(name, False, "not as it was in the config"))
 
@@ -217,13 +230,20 @@ class Pipeline:
         self._settle()
         looked, stages.due = stages.watching, float("-inf")
         stages.obey(wanted)
-        self._detector.tune(stages.name, stages.masks, stages.limits.high or 0.0, stages.limits.low)
+        if stages.hidden != stages.cover.masks:
+            stages.hide(frame, self._mailbox)
+            self._detector.forget(stages.name)
+            self._second.forget(stages.name)
+        self._detector.tune(stages.name, stages.motion_masks, stages.limits.high or 0.0, stages.limits.low)
         if looked and not stages.watching:
             self._tell(stages.rest(frame, "detection off"))
 
-    def _tell(self, scene: Scene) -> None:
+    def _tell(self, scene: Scene) -> Scene:
+        """To every sink, with what second looks say; that scene."""
+        scene = self._second.add(scene)
         for sink in self._sinks:
             sink.on_scene(scene)
+        return scene
 
 
 @contextlib.contextmanager
@@ -249,8 +269,8 @@ def open_detector(settings: config.Config, path: Path | None = None, model: Mode
     """
     wanted = settings.model
     model = model or Model(wanted.file, backend=wanted.backend, threads=wanted.threads, labels_file=wanted.labels_file)
-    for where, label in _labels_named(settings):
-        known = wanted.labels if where[0] == "cameras" and wanted.labels else model.card.labels
+    for where, label in labels_named(settings):
+        known = wanted.labels if where[0] != "model" and wanted.labels else model.card.labels
         if label not in known:
             near = difflib.get_close_matches(label, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -260,23 +280,8 @@ def open_detector(settings: config.Config, path: Path | None = None, model: Mode
     # weak detections too: they may not found a track, but they keep one going
     limits = resolved(settings, model.card.confidence)
     detector = Detector(model, confidence=limits.low, only=wanted.labels)
-    masks = {name: camera.masks for name, camera in settings.cameras.items()}
+    masks = {name: camera.motion_masks for name, camera in settings.cameras.items()}
     return Watch(detector, settings.detect, masks, certain=limits.high)
-
-
-def _labels_named(settings: config.Config) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every label in the config, with the key it stands under."""
-    for label in settings.model.labels:
-        yield ("model", "labels"), label
-    for name, camera in settings.cameras.items():
-        for kind, areas in (("zones", camera.zones), ("lines", camera.lines), ("anomalies", _options(camera))):
-            for area, drawn in areas.items():
-                for label in getattr(drawn, "labels", ()):
-                    yield ("cameras", name, kind, area, "labels"), label
-
-
-def _options(camera: config.Camera) -> dict[str, Any]:
-    return {name: anomaly.options for name, anomaly in camera.anomalies.items()}
 
 
 def frames_of(camera: config.Camera) -> Iterator[Frame]:

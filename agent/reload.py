@@ -59,12 +59,12 @@ class Live:
     def __init__(self, path: Path, settings: config.Config, store: Store, counters: Counters) -> None:
         """Opens the model, no camera and no broker. Raises LookoutError: a config that cannot be."""
         self._path, self._store, self._counters = path, store, counters
-        self._asked: queue.SimpleQueue[Order | _Tell | Verdict] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Order | _Tell | Verdict | None] = queue.SimpleQueue()
         self._offers = Offers(settings.updates, store, self._offered)
         detector = open_detector(settings, path)
         self._runs = _Built(settings, detector, self._publisher(settings, detector))
         self._next: _Built | None = None
-        self._swapped = threading.Event()
+        self._swapped, self._waits = threading.Event(), False  # a reload that nobody wants to hear of
         self._changing = threading.Lock()  # held while one publisher follows the other
         self._leaving: Publisher | None = None  # it has not said goodbye yet
         self._watchdog, self._trial = Watchdog(settings.cameras), self._begun_trial()
@@ -110,16 +110,19 @@ class Live:
             self._duty = self._made_duty() if is_other else self._duty
             self._swapped.set()
 
-    def reload(self, tell: _Tell = lambda _: None) -> None:
+    def reload(self, tell: _Tell | None = None) -> None:
         """Read the config again; returns at once, and may be called by a signal's handler.
 
-        `tell` hears in another thread "" once it is taken over, or why not.
+        `tell` hears in another thread "" once it is taken over, or why not. Without it, many while one waits are one.
         """
-        self._asked.put(tell)
+        if tell or not self._waits:
+            self._waits = self._waits or tell is None
+            self._asked.put(tell)
 
     def _work(self) -> None:
         while True:
             asked = self._asked.get()
+            self._waits = self._waits and asked is not None
             if isinstance(asked, Verdict):
                 self._judge(asked)
                 continue
@@ -139,7 +142,7 @@ class Live:
                 publisher.on_config(refusal)
             if isinstance(asked, Order):
                 publisher.answer(asked, refusal)
-            else:
+            elif asked:
                 asked(refusal)
 
     def _carry_out(self, order: Order | None) -> None:
@@ -265,8 +268,12 @@ class Live:
         return Duty(
             *(self.pipeline, self._watchdog, Thermal(self._runs.settings.thermal)),
             runs_on=lambda: self._runs.detector.model.backend.runs_on,
+            spare=self._spare,
             tell=(self._told,),
         )
+
+    def _spare(self, fewer_crops: bool, one_thread: bool) -> None:
+        self._runs.detector.spare(fewer_crops, one_thread)
 
     def _told(self, health: Health) -> None:
         self._runs.publisher.on_health(health)
@@ -283,6 +290,9 @@ def with_model(settings: config.Config, chosen: Path | None) -> config.Config:
 
 def _spoken(settings: config.Config) -> tuple[object, ...]:
     """What the publisher must be made anew for."""
-    cameras = {name: (tuple(camera.zones), tuple(camera.lines)) for name, camera in settings.cameras.items()}
+    cameras = {  # what is hidden, too: of pictures that were taken before, none is left
+        name: (tuple(camera.zones), tuple(camera.lines), camera.privacy_masks, camera.blur, camera.blur_part)
+        for name, camera in settings.cameras.items()
+    }
     is_offered = bool(settings.updates.manifest)
-    return settings.device, settings.mqtt, cameras, list(cameras), settings.model.labels, is_offered
+    return settings.device, settings.mqtt, cameras, list(cameras), settings.model.labels, settings.second, is_offered

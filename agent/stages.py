@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
 
 from agent import config
 from agent.anomalies import Anomalies, Place, Watcher, nobody, wall_now
 from agent.areas import Point
+from agent.capture.mailbox import Mailbox
+from agent.capture.privacy import Cover, Masks
 from agent.data import Array, CameraState, Detections, Event, Frame, Scene, Tracks
-from agent.detect.secondary import memory
+from agent.detect.enhance import Enhance
+from agent.detect.secondary import memory, stage
 from agent.modelfile import Card, ModelError
 from agent.publish.switches import Wanted
 from agent.track.counters import Counters
@@ -53,6 +58,8 @@ class Stages:
         self._section, self._zone = settings.cameras[name], settings.time_zone
         self._options, self._recommended = settings.tracker, resolved(settings, card.confidence)
         self._tracker = Tracker(self._recommended, self._labels)
+        self.cover = Cover(self._section.privacy_masks)
+        self._enhance = Enhance()
         self._zones = self._drawn()
         self._anomalies = self._watched()
         self._cut_off: tuple[Event, ...] = ()  # ends of anomalies that are watched for no more, to be told
@@ -70,11 +77,17 @@ class Stages:
         return fps
 
     @property
-    def masks(self) -> Sequence[Sequence[Point]]:
+    def motion_masks(self) -> Sequence[Sequence[Point]]:
         """Polygons 0..1 in which no movement counts."""
-        asked = self.wanted.masks if self.wanted else None
-        masks: Sequence[Sequence[Point]] = self._section.masks if asked is None else asked
+        asked = self.wanted.motion_masks if self.wanted else None
+        masks: Sequence[Sequence[Point]] = self._section.motion_masks if asked is None else asked
         return masks
+
+    @property
+    def hidden(self) -> Masks:
+        """Polygons 0..1 that nobody may see: the config's, and what was asked for beside them."""
+        asked = self.wanted.privacy_masks if self.wanted else None
+        return (*self._section.privacy_masks, *(asked or ()))
 
     @property
     def limits(self) -> config.Tracker:
@@ -108,15 +121,26 @@ class Stages:
             self._erase(before, kept={**section.zones, **section.lines})
             self._zones = self._drawn()
         if is_rewatched:
-            self._cut_off += self._anomalies.cut_off("the config was changed")
-            self._anomalies.close()
-            self._anomalies = self._watched()
+            self._watch_anew("the config was changed")
+
+    def hide(self, frame: Frame, mailbox: Mailbox) -> None:
+        """What is hidden has changed, from this frame on; what anomalies learned of the picture is forgotten."""
+        with self.cover:
+            mailbox.discard(self.name)
+            self.cover.hide(self.hidden)
+            self.cover.paint(frame)
+        self._enhance.forget()
+        self._watch_anew("a privacy mask was changed")
+
+    def cleared(self, frame: Frame) -> Frame:
+        """The frame as all behind are to see it."""
+        return self._enhance(frame) if self._section.enhance else frame
 
     def look(self, frame: Frame, found: Detections, seen: Array | None, times: Mapping[str, float]) -> Scene:
         """What a frame's detections mean; `seen` as Tracker.update has it, `times` ms of the stages before."""
         begin = time.perf_counter()
         self.tracks, events = self._tracker.update(found, frame.t, frame.seq, seen)
-        return self._scene(frame, found, events, times, begin)
+        return dataclasses.replace(self._scene(frame, found, events, times, begin), seen=seen)
 
     def rest(self, frame: Frame, reason: str) -> Scene:
         """Nobody looks any more: every track ends, zones are left."""
@@ -143,11 +167,25 @@ class Stages:
         events = sorted([*events, *crossings], key=lambda event: event.kind == "track_end")  # its last word comes last
         events = [dataclasses.replace(event, source=event.source or self.name) for event in events]
         times = {**times, "track": (time.perf_counter() - begin) * 1e3}
-        scene = Scene(self.name, frame, found, self.tracks, tuple(events), times, inside)
+        if self._section.enhance:
+            times["enhance"] = self._enhance.ms
+        scene = Scene(
+            *(self.name, frame, found, self.tracks, tuple(events), times, inside), private=self._private(found)
+        )
         scene = self._anomalies.look(scene)
         if self._cut_off:
             scene, self._cut_off = dataclasses.replace(scene, anomalies=(*self._cut_off, *scene.anomalies)), ()
         return scene
+
+    def _private(self, found: Detections) -> Array:
+        """(K, 4) float32 px xyxy of what no picture may show clearly: as found, and as followed."""
+        wanted = [class_id for class_id, label in enumerate(self._labels) if label in self._section.blur]
+        if not wanted:
+            return np.zeros((0, 4), np.float32)
+        boxes = np.concatenate([one.xyxy[np.isin(one.class_id, wanted)] for one in (found, self.tracks)])
+        if self._section.blur_part == "upper":
+            boxes[:, 3] = boxes[:, 1] + (boxes[:, 3] - boxes[:, 1]) / 3
+        return boxes
 
     def _drawn(self) -> Zones:
         return Zones(self.name, self._section.zones, self._section.lines, self._around.counters)
@@ -158,6 +196,11 @@ class Stages:
             self._around.counters.occupy(self.name, zone, {})
         for area in {**section.zones, **section.lines}.keys() - kept:
             self._around.counters.withdraw(self.name, area)
+
+    def _watch_anew(self, reason: str) -> None:
+        self._cut_off += self._anomalies.cut_off(reason)
+        self._anomalies.close()
+        self._anomalies = self._watched()
 
     def _watched(self) -> Anomalies:
         """What is watched for at this camera."""
@@ -193,3 +236,22 @@ def check_second(settings: config.Config, path: Path | None) -> None:
                 except ModelError as error:
                     where = ("cameras", name, "anomalies", anomaly, "file")
                     raise config.complaint(path, where, str(error)) from error
+    for name, why in stage.flaws(settings.second, settings.state_dir):
+        raise config.complaint(path, ("second", name), why)
+
+
+def labels_named(settings: config.Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every label in the config, with the key it stands under."""
+    for label in settings.model.labels:
+        yield ("model", "labels"), label
+    yield from ((("second", name, "labels"), label) for name, one in settings.second.items() for label in one.labels)
+    for name, camera in settings.cameras.items():
+        yield from ((("cameras", name, "blur"), label) for label in camera.blur)
+        for kind, areas in (("zones", camera.zones), ("lines", camera.lines), ("anomalies", _options(camera))):
+            for area, drawn in areas.items():
+                for label in getattr(drawn, "labels", ()):
+                    yield ("cameras", name, kind, area, "labels"), label
+
+
+def _options(camera: config.Camera) -> dict[str, Any]:
+    return {name: anomaly.options for name, anomaly in camera.anomalies.items()}

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from agent.data import LookoutError
+from agent.data import LookoutError, redacted
 
 
 class ConfigError(LookoutError):
@@ -28,7 +28,7 @@ def table(text: str, path: Path) -> dict[str, Any]:
     """The raw tables of a TOML text. Raises ConfigError where it is not TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside what is not TOML: a number too long, a list too deep
         where = re.search(r"\(at line (\d+), column \d+\)|\(at end of document\)", str(error))
         line = where[1] if where and where[1] else str(len(text.splitlines()))
         raise ConfigError(f"{path}:{line}: not TOML: {str(error).split(' (at')[0].lower()}") from error
@@ -120,7 +120,7 @@ def _described(kind: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, dict) else "a table"
+    text = redacted(repr(value)) if not isinstance(value, dict) else "a table"
     return text if len(text) <= 40 else text[:37] + "..."
 
 

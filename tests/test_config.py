@@ -46,6 +46,37 @@ ERRORS = [
         SYNTHETIC + "[mqt]\nport = 1",
         "3: mqt is not a known key; did you mean 'mqtt'?",
     ),
+    (
+        "second look at nobody and nothing",
+        SYNTHETIC + '[second.seeds]\nkind = "count"',
+        "3: second.seeds needs either labels, for tracks, or a region, for one place",
+    ),
+    (
+        "region turned inside out",
+        SYNTHETIC + '[second.seeds]\nkind = "count"\nregion = [0.5, 0, 0.2, 1]',
+        "3: second.seeds region must be x_min, y_min, x_max, y_max, each max above its min",
+    ),
+    (
+        "kind of second look",
+        SYNTHETIC + '[second.seeds]\nkind = "counts"\nregion = [0, 0, 1, 1]',
+        "4: second.seeds.kind has no 'counts'; there are: classify, count, match, segment",
+    ),
+    (
+        "key of another kind of second look",
+        SYNTHETIC + '[second.seeds]\nkind = "count"\nregion = [0, 0, 1, 1]\nlimt = 1',
+        "6: second.seeds.limt is not a known key; did you mean 'split'?",
+    ),
+    (
+        "second look at a camera that is not there",
+        SYNTHETIC + '[second.seeds]\nkind = "count"\nregion = [0, 0, 1, 1]\ncameras = ["b"]',
+        "6: second.seeds.cameras names 'b'; there are: a",
+    ),
+    (
+        "second look without a name",
+        SYNTHETIC + '[second]\nkind = "count"',
+        "4: second.kind must be a table: [second.NAME]",
+    ),
+    ("second is no table", "second = 3\n" + SYNTHETIC, "1: second must be a table, not 3"),
     ("fraction", SYNTHETIC + "[model]\nconfidence = 2", "4: model.confidence must be a number <= 1, not 2"),
     ("label", SYNTHETIC + '[model]\nlabels = ["x", 3]', "4: model.labels[1] must be a text, not 3"),
     ("bool for a number", SYNTHETIC + "[model]\nthreads = true", "4: model.threads must be a whole number, not True"),

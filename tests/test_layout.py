@@ -11,6 +11,7 @@ from agent import plugins
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(p for folder in ("agent", "convert") for p in (ROOT / folder).rglob("*.py"))
 PLUGIN_FOLDERS = ("capture/cameras", "detect/backends", "detect/heads", "anomalies", "publish/topics", "cli")
+PLUGIN_FOLDERS += ("detect/secondary/kinds",)
 
 
 def rooms(package: str) -> list[str]:

@@ -162,13 +162,13 @@ def test_the_rate_is_that_of_the_frames_and_changes_at_once(wanted: dict[str, Wa
 
 def test_masks_that_were_asked_for_stand_in_for_the_configs(wanted: dict[str, Wanted]) -> None:
     own, asked = (((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)),), (((0.0, 0.0), (0.5, 0.0), (0.0, 0.5)),)
-    pipeline, eye, _ = made(wanted, settings(masks=own))
+    pipeline, eye, _ = made(wanted, settings(motion_masks=own))
     feed(pipeline, 0, 1)
     assert eye.tuned["yard"][0] == own
-    wanted["yard"] = Wanted(masks=asked)
+    wanted["yard"] = Wanted(motion_masks=asked)
     feed(pipeline, 1, 1)
     assert eye.tuned["yard"][0] == asked
-    wanted["yard"] = Wanted(masks=())
+    wanted["yard"] = Wanted(motion_masks=())
     feed(pipeline, 2, 1)
     assert eye.tuned["yard"][0] == ()
 
@@ -229,3 +229,17 @@ def test_cameras_share_a_decoder_that_reaches_down_to_the_lowest_and_keep_their_
     assert len({id(view) for view in views}) == 3
     watch.forget("yard")
     assert not watch._views
+
+
+def test_a_dark_camera_is_cleared_for_all_who_look_but_not_across_a_new_mask(wanted: dict[str, Wanted]) -> None:
+    pipeline, eye, ear = made(wanted, settings(enhance=True))
+    eye.begin = lambda _: None  # type: ignore[attr-defined]  nothing is begun ahead
+    rng = np.random.default_rng(0)
+    shown = [np.clip(rng.normal(30, 8, (SIZE[1], SIZE[0], 3)), 0, 255).astype(np.uint8) for _ in range(9)]
+    for seq, image in enumerate(shown):
+        if seq == 8:
+            wanted["yard"] = Wanted(privacy_masks=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),))
+        pipeline.hear(("yard", Frame(image, seq, seq / FPS)))
+    assert ear.scenes[7].frame.image.std() < 0.6 * shown[7].std()
+    assert ear.scenes[7].times["enhance"] > 0
+    assert not ear.scenes[8].frame.image.any()

@@ -5,100 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
+from collections.abc import Callable
 
 from agent import config
-from tests.fakes.mosquitto import RUNNING, Broker, Listener, until
-from tests.faults.conftest import Process
+from tests.fakes.agent import YARD, Running, start
 
-HEAD = """
-device = "pi"
-state_dir = "{folder}/state"
-[mqtt]
-port = {port}
-retry_s = [0.1, 0.5]
-[mqtt.topics.command]
-enabled = true
-verbs = ["snapshot", "set", "reset_counts", "reload", "update_model"]
-models_dir = "incoming"
-[mqtt.topics.homeassistant]
-[mqtt.topics.health]
-every_s = 2
-"""
-YARD = '[cameras.yard]\nkind = "synthetic"\n'
+__all__ = ["start"]  # a fixture
+
 GATE = '[cameras.gate]\nkind = "synthetic"\nobjects = 2\n'
 DOOR = "[cameras.yard.zones.door]\npolygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0]]\n"
 
 
-class Running:
-    """An agent that can be told things."""
-
-    def __init__(self, folder: Path, text: str, program: tuple[str, ...] = ("-m", "agent")) -> None:
-        self._folder, self._broker = folder, Broker(folder).start()
-        self.heard = Listener(self._broker.port, "lookout/pi/#", "homeassistant/#")
-        self.write(text)
-        self.process = Process(folder / "agent.log", *program, "--verbose", "run", str(folder / "agent.toml"))
-        self.process.start()
-        self.wait(lambda: self.of("yard/status")[-1:] == [b"online"], "the camera")
-
-    def write(self, text: str) -> None:
-        head = HEAD.format(folder=self._folder, port=self._broker.port)
-        (self._folder / "agent.toml").write_text(head + text)
-
-    def of(self, topic: str) -> list[bytes]:
-        return self.heard.of(f"lookout/pi/{topic}")
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in map(json.loads, self.of("events")) if event["kind"] == kind]
-
-    def wait(self, condition: Callable[[], object], what: str) -> None:
-        until(condition, what, 60)
-        assert self.process.alive(), self.process.log()
-
-    def ask(self, verb: str, **arguments: object) -> dict[str, Any]:
-        """Its answer."""
-        before = len(self.of(f"command/{verb}/result"))
-        self.heard.client.publish(f"lookout/pi/command/{verb}", json.dumps(arguments), qos=1)
-        self.wait(lambda: len(self.of(f"command/{verb}/result")) > before, f"the answer to {verb}")
-        answer: dict[str, Any] = json.loads(self.of(f"command/{verb}/result")[-1])
-        return answer
-
-    def retained(self) -> dict[str, bytes]:
-        """What a subscriber finds that comes now."""
-        late = Listener(self._broker.port, "lookout/#", "homeassistant/#")
-        time.sleep(0.5)
-        late.close()
-        return {topic: payload for topic, payload, retained in late.messages if retained}
-
-    def close(self) -> None:
-        self.process.stop(signal.SIGTERM)
-        self.heard.close()
-        self._broker.kill()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    made: list[Running] = []
-
-    def start(text: str, *program: str) -> Running:
-        made.append(Running(tmp_path, text, *([program] if program else [])))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.close()
-    for process in list(RUNNING):
-        process.kill()
-
-
 def test_detection_is_switched_off_and_stays_off_through_a_kill(start: Callable[[str], Running]) -> None:
     agent = start(YARD)
-    assert agent.ask("set", camera="yard", detection=False, confidence=0.9, masks=[[[0, 0], [1, 0], [1, 1]]])["ok"]
+    whole, half = [[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 0], [1, 0], [1, 1]]
+    masks = {"motion_masks": [half], "privacy_masks": [whole]}
+    assert agent.ask("set", camera="yard", detection=False, confidence=0.9, **masks)["ok"]
     agent.process.stop(signal.SIGKILL)
     agent.process.start()
     agent.wait(lambda: agent.of("status").count(b"online") == 2, "the second birth")
@@ -108,10 +30,14 @@ def test_detection_is_switched_off_and_stays_off_through_a_kill(start: Callable[
     kept = agent.retained()
     assert kept["lookout/pi/yard/detection/state"] == b"OFF"
     assert kept["lookout/pi/yard/confidence/state"] == b"0.9"
-    assert json.loads(kept["lookout/pi/yard/masks/state"]) == [[[0, 0], [1, 0], [1, 1]]]
-    assert agent.ask("set", camera="yard", detection=True, masks=None)["ok"]
-    agent.wait(lambda: agent.of("yard/masks/state")[-1] == b"default", "the config's masks")
+    assert json.loads(kept["lookout/pi/yard/motion_masks/state"]) == [[[0, 0], [1, 0], [1, 1]]]
+    assert agent.ask("set", camera="yard", detection=True, motion_masks=None)["ok"]
+    agent.wait(lambda: agent.of("yard/motion_masks/state")[-1] == b"default", "the config's masks")
     agent.wait(lambda: agent.of("yard/detection/state")[-1] == b"ON", "the state")
+    agent.wait(lambda: agent.ask("snapshot", camera="yard")["ok"], "a picture")
+    assert agent.picture().max() == 0  # still hidden
+    assert agent.ask("set", camera="yard", privacy_masks=None)["ok"]
+    agent.wait(lambda: agent.ask("snapshot", camera="yard")["ok"] and agent.picture().max() > 60, "one to be seen")
 
 
 def test_home_assistants_switches_and_numbers_do_what_they_show(start: Callable[[str], Running]) -> None:
@@ -154,7 +80,7 @@ def test_a_changed_config_is_taken_over_and_what_went_is_cleaned_up(start: Calla
 def test_a_config_that_is_not_good_changes_nothing_and_says_where(start: Callable[[str], Running]) -> None:
     agent = start(YARD)
     agent.write(YARD + "fps = -1\n")
-    line = (agent._folder / "agent.toml").read_text().splitlines().index("fps = -1") + 1
+    line = (agent.folder / "agent.toml").read_text().splitlines().index("fps = -1") + 1
     answer = agent.ask("reload")
     assert not answer["ok"]
     assert f"agent.toml:{line}: cameras.yard.fps must be a number > 0, not -1" in answer["reason"]
@@ -171,12 +97,12 @@ def test_a_config_that_is_not_good_changes_nothing_and_says_where(start: Callabl
 
 def test_a_model_is_taken_by_name_and_checksum_from_one_folder_only(start: Callable[[str], Running]) -> None:
     agent = start(YARD)
-    incoming = agent._folder / "incoming"
+    incoming = agent.folder / "incoming"
     incoming.mkdir()
     shipped = config.shipped(config.DEFAULT_MODEL)
     good = hashlib.sha256(shipped.read_bytes()).hexdigest()
-    (agent._folder / "outside.tflite").write_bytes(shipped.read_bytes())
-    (incoming / "link.tflite").symlink_to(agent._folder / "outside.tflite")
+    (agent.folder / "outside.tflite").write_bytes(shipped.read_bytes())
+    (incoming / "link.tflite").symlink_to(agent.folder / "outside.tflite")
     (incoming / "broken.tflite").write_bytes(b"no model")
     for file, digest, reason in (
         ("../outside.tflite", good, "Expected `str` matching regex"),
@@ -191,6 +117,6 @@ def test_a_model_is_taken_by_name_and_checksum_from_one_folder_only(start: Calla
     (incoming / "mine.tflite").write_bytes(shipped.read_bytes())
     answer = agent.ask("update_model", file="mine.tflite", sha256=good)
     assert answer["ok"], answer["reason"]
-    state = json.loads((agent._folder / "state" / "models" / "state.json").read_text())
+    state = json.loads((agent.folder / "state" / "models" / "state.json").read_text())
     assert (state["chosen"], state["starts"]) == (good[:16], 1), "on trial"
     assert agent.process.log().count("camera yard: online") == 1, "the camera went on"

@@ -1,1 +1,1 @@
-"""Where frames come from: a camera is run by its supervisor's thread, which hands each frame to the mailbox."""
+"""Where frames come from: a supervisor's thread runs a camera, covers what is private, and fills the mailbox."""

@@ -36,6 +36,11 @@ class Mailbox:
             self._open.discard(camera)
             self._slots.pop(camera, None)
 
+    def discard(self, camera: str) -> None:
+        """What waits there is not wanted any more; no drop: it was not replaced."""
+        with self._changed:
+            self._slots.pop(camera, None)
+
     def put(self, camera: str, frame: Frame) -> None:
         """Leave a frame; one that still waits there is dropped and counted. Never blocks."""
         with self._changed:

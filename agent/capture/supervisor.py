@@ -14,10 +14,12 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from agent.capture.cameras import CameraError
 from agent.capture.mailbox import Mailbox
-from agent.data import CameraState, Frame
+from agent.capture.privacy import Cover
+from agent.data import CameraState, Frame, redacted
 
 log = logging.getLogger(__name__)
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before reopening; the last one for ever
@@ -39,13 +41,15 @@ class Supervisor:
         stale_s: float,
         live: bool,
         noisy: bool,
+        cover: Cover | None = None,
     ) -> None:
         self.camera = camera
         self._hanging: list[_Run] = []  # threads that were abandoned in a read
         self._failures = 0  # openings in a row that soon ended in an error
         self._frames, self._mailbox = frames, mailbox
-        self._stale_s, self._live, self._noisy = stale_s, live, noisy
+        self._stale_s, self._live, self._noisy, self._cover = stale_s, live, noisy, cover or Cover()
         self._online: bool | None = None
+        self._t = float("-inf")  # s, the last frame's
         self._run = _Run()
 
     @property
@@ -61,8 +65,9 @@ class Supervisor:
         run.thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end after its current frame; does not wait for one that hangs."""
-        self._run.stop.set()
+        """No frame comes any more; the thread ends when its read does, and nobody waits for one that hangs."""
+        with self._cover:
+            self._run.stop.set()
 
     def check(self, now: float) -> None:
         """Called by the pipeline between frames: notice silence and a frozen picture.
@@ -107,22 +112,36 @@ class Supervisor:
 
     def _read(self, run: _Run) -> None:
         run.opened = time.monotonic()
-        for frame in self._frames():
+        for given in self._frames():
             if run.stop.is_set():
                 return
+            frame = self._stamped(given)
             if run.size not in (None, frame.size):
                 log.info("camera %s: its picture is now %dx%d, was %dx%d", self.camera, *frame.size, *run.size)
             run.saw(frame, self._noisy)
             if run.alive - run.opened > _STEADY_S:
                 self._failures = 0
             self._tell(True, "")
-            self._mailbox.put(self.camera, frame)
+            with self._cover:
+                if run.stop.is_set():
+                    return
+                self._cover.paint(frame)
+                self._mailbox.put(self.camera, frame)
+
+    def _stamped(self, frame: Frame) -> Frame:
+        """A live camera whose stamp is of the future, or no later than the one before, is stamped as it arrives."""
+        now = time.monotonic()
+        if not self._live or self._t < frame.t <= now:
+            self._t = frame.t
+            return frame
+        self._t = max(now, self._t + 1e-6)
+        return replace(frame, t=self._t)
 
     def _failed(self, run: _Run, error: Exception) -> None:
         pause = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)]
         self._failures += 1
         known = isinstance(error, CameraError)
-        text = str(error) if known else f"camera {self.camera}: {type(error).__name__}: {error}"
+        text = str(error) if known else redacted(f"camera {self.camera}: {type(error).__name__}: {error}")
         self._tell(False, text)
         log.warning("%s; opening it again in %g s (attempt %d)", text, pause, self._failures + 1)
         deadline = time.monotonic() + pause

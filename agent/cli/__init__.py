@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
+from agent import logs
 from agent.data import LookoutError
 
 
@@ -32,6 +33,7 @@ def guarded(program: str, run: Callable[[], int]) -> int:
     try:
         return run()
     except LookoutError as error:
+        logs.flush()
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -39,3 +41,5 @@ def guarded(program: str, run: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         sys.stderr.close()
         return 0
+    finally:
+        logs.flush()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from agent import config
+from agent.data import redacted
 from agent.pipeline import open_detector
 
 
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.config}: good; {len(settings.cameras)} camera(s): {', '.join(settings.cameras)}")
     width, height = card.input.size
     print(f"model {model.name}: {card.task}, {len(card.labels)} labels, {width}x{height}, sha256 {model.sha256[:12]}..")
-    print(msgspec.json.format(msgspec.json.encode(settings, enc_hook=_plain), indent=2).decode())
+    print(redacted(msgspec.json.format(msgspec.json.encode(settings, enc_hook=_plain), indent=2).decode()))
     return 0
 
 

@@ -99,11 +99,7 @@ def _shares(model: Model, _: float | None) -> Reader:
     def read(image: Array) -> tuple[dict[str, Any], Array]:
         placement = letterbox.fill(model.backend.input, image)
         mask = head.mask(model.backend.run())
-        cells = np.array([mask.shape[1], mask.shape[0]]) / model.card.input.size  # a px of the input, in cells
-        start = np.array(placement.offset) * cells
-        end = start + np.array([image.shape[1], image.shape[0]]) * placement.scale * cells
-        (left, top), (right, bottom) = np.floor(start).astype(int), np.ceil(end - 1e-6).astype(int)
-        mask = np.ascontiguousarray(mask[top:bottom, left:right])
+        mask = np.ascontiguousarray(mask[placement.cells(mask.shape, image.shape, model.card.input.size)])
         shares = np.bincount(mask.reshape(-1), minlength=1) / mask.size
         told = [
             {"label": model.card.labels[i], "share": round(float(shares[i]), 4), "class_id": int(i)}

@@ -66,6 +66,7 @@ def examine(path: Path, rooms: set[str]) -> Iterator[Finding]:
         yield doctor.model(lambda: open_detector(known, path).model)
     if "cameras" in rooms and settings:
         yield from (doctor.camera(name, options) for name, options in settings.cameras.items())
+        yield from doctor.connected({options.kind for options in settings.cameras.values()})
     if "board" in rooms:
         yield from doctor.board(Board())
     if "disk" in rooms:

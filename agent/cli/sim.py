@@ -25,6 +25,7 @@ from agent.data import LookoutError
 from agent.device.updates import Store
 from agent.pipeline import stopped_by_signals
 from agent.reload import Live
+from agent.sections import Web
 from agent.sim import clip, render
 from agent.sim.broker import Broker
 from agent.sim.view import View
@@ -106,7 +107,7 @@ def _text(args: argparse.Namespace, camera: config.Camera, host: str, port: int,
         "model": {"file": args.model or config.shipped(config.DEFAULT_MODEL), "labels_file": args.labels},
         "thermal": {"enabled": False},  # a desktop is cooled otherwise
         "mqtt": {"host": host, "port": port},
-        "web": {"enabled": not args.no_page, "port": _free(config.Web().port)},
+        "web": {"enabled": not args.no_page, "port": _free(Web().port)},
     }
     lines = ["# What this simulation runs on. It lies in a folder that is gone at its end."]
     for name, keys in sections.items():

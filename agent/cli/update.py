@@ -27,13 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--back", action="store_true", help="the model before, instead of a new one")
     parser.add_argument(
-        "--state", type=Path, metavar="DIR", help=f"the agent's state_dir (that of CONFIG, else {_state()})"
+        "--state", type=Path, metavar="DIR", help=f"the agent's state_dir (that of CONFIG, else {state_of()})"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     settings = config.load(args.newest) if args.newest else None
-    store = Store((args.state or _state(settings)) / "models")
+    store = Store((args.state or state_of(settings)) / "models")
     if [args.back, bool(args.model), bool(args.newest)].count(True) != 1:
         raise LookoutError("update: name a model, or --newest CONFIG, or --back")
     if settings:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(settings: config.Config | None = None) -> Path:
+def state_of(settings: config.Config | None = None) -> Path:
     """The config's where it names one; the service's where root asks and it is there, else one's own."""
     if settings and settings.state_dir != config.state_folder():
         return settings.state_dir

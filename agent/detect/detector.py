@@ -37,6 +37,10 @@ class Detector:
         if confidence != self._least:
             self._least, self._head = confidence, self.model.head(confidence)
 
+    def use(self, threads: int) -> None:
+        """Another number of threads for the model, between two frames. Raises ModelError."""
+        (self._ahead or self.model.backend).use(threads)
+
     def detect(self, frame: Frame) -> Detections:
         """What is in the whole frame: px of the frame, by falling confidence, overlaps of one label removed."""
         self.times = dict.fromkeys(STAGES, 0.0)
@@ -46,7 +50,7 @@ class Detector:
         """The same in two steps, for inference aside of this thread; what was begun before was waited for."""
         self._ahead = self._ahead or Ahead(self.model.backend)
         begin = perf_counter()
-        placement = self._letterbox.fill(self.model.backend.input, frame.image)
+        placement = self._letterbox.fill(self.model.backend.input, frame.image, frame.small)
         return self._ahead.begin(frame, placement, (perf_counter() - begin) * 1e3)
 
     def read(self, begun: Begun) -> Detections:
@@ -78,7 +82,8 @@ class Detector:
     def _look(self, frame: Frame, crop: Array) -> Detections:
         begin = perf_counter()
         left, top, right, bottom = crop.tolist()
-        placement = self._letterbox.fill(self.model.backend.input, frame.image[top:bottom, left:right])
+        small = frame.small if (left, top, right, bottom) == (0, 0, *frame.size) else None
+        placement = self._letterbox.fill(self.model.backend.input, frame.image[top:bottom, left:right], small)
         filled = perf_counter()
         outputs = self.model.backend.run()
         invoked = perf_counter()

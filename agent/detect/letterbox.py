@@ -40,6 +40,14 @@ class Placement:
         scale = np.array(self.scale * 2, np.float32)
         return np.asarray((xyxy - offset) / scale, np.float32)
 
+    def cells(self, grid: tuple[int, ...], shape: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of a grid (h, w) over the model's input of `size` that a crop of shape (H, W, ..) fills."""
+        cell = np.array([grid[1], grid[0]]) / size  # a px of the input, in cells
+        start = np.array(self.offset) * cell
+        end = start + np.array([shape[1], shape[0]]) * self.scale * cell
+        (left, top), (right, bottom) = np.floor(start).astype(int), np.ceil(end - 1e-6).astype(int)
+        return slice(top, bottom), slice(left, right)
+
 
 class Letterbox:
     """Fills one model's input tensor with crops, by that model's card."""
@@ -60,15 +68,22 @@ class Letterbox:
         if tensor.dtype == "float32" or self._planes:
             self._picture = np.empty((height, width, 3), np.uint8)
 
-    def fill(self, view: Array, crop: Array) -> Placement:
-        """Write a crop (H, W, 3) uint8 RGB, which may be a slice of a frame, into the view of the input tensor."""
+    def fill(self, view: Array, crop: Array, small: Array | None = None) -> Placement:
+        """Write a crop (H, W, 3) uint8 RGB, which may be a slice of a frame, into the view of the input tensor.
+
+        `small` shows the same with fewer pixels, well scaled down. Where they are enough they are taken: of a large
+        picture the resize here sees only some pixels, each with all of its noise.
+        """
         picture: Array = view[0].view(np.uint8) if self._picture is None else self._picture
         size, (left, top) = self._place(crop.shape[1], crop.shape[0])
         right, bottom = left + size[0], top + size[1]
         for bar in (picture[:top], picture[bottom:], picture[top:bottom, :left], picture[top:bottom, right:]):
             bar[...] = self.wanted.pad  # every time: the interpreter may have used the tensor as scratch memory
         inner = picture[top:bottom, left:right]
-        cv2.resize(crop, size, dst=inner, interpolation=cv2.INTER_LINEAR)
+        shown = crop
+        if small is not None and small.shape[1] >= size[0] and small.shape[0] >= size[1]:
+            shown = small
+        cv2.resize(shown, size, dst=inner, interpolation=cv2.INTER_LINEAR)
         if self.wanted.color == "BGR":
             cv2.cvtColor(inner, cv2.COLOR_RGB2BGR, dst=inner)
         if self._planes:

@@ -81,7 +81,7 @@ class Motion:
         self._limit_t = -math.inf  # s: when the thresholds were last set
 
     def update(self, image: Array, t: float) -> Movement:
-        """Compare a frame (H, W, 3) uint8 RGB of time `t` with what was there before, and learn from it."""
+        """Compare a frame (H, W, 3) uint8 RGB of time `t`, of any size, with what was there before; learn from it."""
         cv2.resize(image, self.luma.shape[::-1], dst=self.rgb, interpolation=cv2.INTER_LINEAR)
         cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY, dst=self.luma)
         cv2.blur(self.luma, (3, 3), dst=self.luma)

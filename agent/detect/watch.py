@@ -5,6 +5,7 @@ motion -> regions -> detector (letterbox -> backend -> head -> merge) -> what th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -18,6 +19,9 @@ from agent.detect.budget import Budget
 from agent.detect.detector import STAGES, Detector
 from agent.detect.motion import Motion, Polygon
 from agent.detect.regions import Planner
+from agent.modelfile import ModelError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +51,7 @@ class Watch:
         self.seen: Array | None = None  # (K, 4) float32 px looked at in the last frame; None: all of it
         self.times: dict[str, float] = {}  # ms per stage of the last frame, summed over its crops
         self.invokes = 0  # crops run for the last frame
+        self._fewer_crops = False
         self._detector, self._settings, self._masks = detector, settings or config.Detect(), dict(masks or {})
         self._certain = self.model.card.confidence if certain is None else certain
         self._tuned: dict[str, tuple[float, float]] = {}  # camera -> confidence that founds a track, that keeps one
@@ -64,6 +69,16 @@ class Watch:
         self._masks[camera], self._tuned[camera] = masks, (certain, least)
         self._detector.reach_down_to(min(lowest for _, lowest in self._tuned.values()))
 
+    def spare(self, fewer_crops: bool, one_thread: bool) -> None:
+        """From the next frame on: half the crops that it could have, a single thread for the model, or neither."""
+        self._fewer_crops = fewer_crops
+        threads = 1 if one_thread else self.model.threads
+        if self.model.backend.threads != threads:
+            try:
+                self._detector.use(threads)
+            except ModelError as error:  # its file is gone; what is open goes on
+                log.warning("%s; it keeps its threads", error)
+
     def forget(self, camera: str) -> None:
         """It is not watched any more."""
         self._views.pop(camera, None)
@@ -78,7 +93,7 @@ class Watch:
             return found
         view = self._view(camera, frame)
         begin = perf_counter()
-        movement = view.motion.update(frame.image, frame.t)
+        movement = view.motion.update(frame.image if frame.small is None else frame.small, frame.t)
         moved = perf_counter()
         if movement.kind == "view":
             view.planner.new_view()
@@ -87,7 +102,9 @@ class Watch:
             self.times = {**dict.fromkeys(STAGES, 0.0), "motion": (moved - begin) * 1e3, "regions": 0.0}
             return Detections.empty()
         tracks = view.planner.predict(frame.t, expected)
-        crops = view.planner.plan(frame.t, movement.xyxy, tracks, self._budget.allowance(camera, frame.t))
+        most = self._budget.allowance(camera, frame.t)
+        most = -(-most // 2) if self._fewer_crops else most
+        crops = view.planner.plan(frame.t, movement.xyxy, tracks, most)
         planned = perf_counter()
         self._budget.spend(camera, len(crops))
         found, whole = self._detector.look(frame, crops, tracks)

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
-from agent import config
 from agent.data import LookoutError
 from agent.device import manifest
 from agent.device.fetch import fetch
 from agent.device.manifest import Manifest, Standing
 from agent.device.updates import Store, UpdateError
+from agent.sections import Updates
 
 log = logging.getLogger(__name__)
 _FETCHED = ".fetched-"  # begins the names of folders that are being filled
@@ -36,7 +36,7 @@ _SPREAD = 0.1  # of the pause between two looks, so that a hundred devices do no
 class Offers:
     """Of one maker, for one device."""
 
-    def __init__(self, options: config.Updates, store: Store, tell: Callable[[Manifest], None]) -> None:
+    def __init__(self, options: Updates, store: Store, tell: Callable[[Manifest], None]) -> None:
         """`tell` hears of each new offer once, in a thread of this."""
         self._options, self._store, self._tell = options, store, tell
         self._offered: Manifest | None = None
@@ -49,7 +49,7 @@ class Offers:
         """Begin to look; returns at once."""
         self._thread.start()
 
-    def take_over(self, options: config.Updates) -> None:
+    def take_over(self, options: Updates) -> None:
         """Another config, or another model runs."""
         self._version = self._store.state.version
         if options != self._options:
@@ -103,7 +103,7 @@ class Offers:
 
 
 @contextlib.contextmanager
-def newest(options: config.Updates, store: Store) -> Iterator[tuple[Path, Manifest]]:
+def newest(options: Updates, store: Store) -> Iterator[tuple[Path, Manifest]]:
     """What is offered, fetched and verified, for as long as the `with` lasts.
 
     Raises FetchError, ManifestError, or UpdateError: nothing above what was taken before.
@@ -121,7 +121,7 @@ def newest(options: config.Updates, store: Store) -> Iterator[tuple[Path, Manife
         yield file, found
 
 
-def _signed(options: config.Updates, folder: Path) -> Manifest:
+def _signed(options: Updates, folder: Path) -> Manifest:
     """The manifest, if its signature is good."""
     assert options.manifest
     assert options.public_key

@@ -116,6 +116,7 @@ class Scope:
     stats: Callable[[], Stats] = Stats
     areas: Mapping[str, Collection[str]] = field(default_factory=dict)  # camera -> names of its zones and lines
     offers: Callable[[], Standing] | None = None  # which model's version runs and which there is; None: nobody looks
+    second: Mapping[str, Sequence[str]] = field(default_factory=dict)  # camera -> names of its second looks
 
     def topic(self, *levels: str) -> str:
         """topic("yard", "events") -> "lookout/<device>/yard/events"."""

@@ -13,6 +13,7 @@ from agent.data import LookoutError
 MAX_BYTES = 16_384
 BURST, PER_S = 10, 1.0  # commands at once, and in the long run
 _POLYGON = Annotated[tuple[Point, ...], Meta(min_length=3, max_length=MAX_POINTS)]
+_Masks = Annotated[tuple[_POLYGON, ...], Meta(max_length=16)]
 _NAME = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -33,7 +34,8 @@ class Set(Struct, frozen=True, forbid_unknown_fields=True):
     detection: bool | msgspec.UnsetType | None = msgspec.UNSET
     confidence: Annotated[float, Meta(ge=0.01, le=1)] | msgspec.UnsetType | None = msgspec.UNSET
     fps: Annotated[float, Meta(ge=0.1, le=240)] | msgspec.UnsetType | None = msgspec.UNSET
-    masks: Annotated[tuple[_POLYGON, ...], Meta(max_length=16)] | msgspec.UnsetType | None = msgspec.UNSET
+    motion_masks: _Masks | msgspec.UnsetType | None = msgspec.UNSET  # instead of the config's
+    privacy_masks: _Masks | msgspec.UnsetType | None = msgspec.UNSET  # beside the config's
 
 
 class Reload(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,21 +83,23 @@ def parse(verb: str, payload: bytes) -> Any:
         arguments = msgspec.json.decode(payload or b"{}", type=VERBS[verb])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise CommandError(str(error)) from error
-    for n, polygon in enumerate(getattr(arguments, "masks", None) or ()):
-        if flaw := Zone(polygon).flaw():
-            raise CommandError(f"masks[{n}] {flaw}")
+    for key in ("motion_masks", "privacy_masks"):
+        for n, polygon in enumerate(getattr(arguments, key, None) or ()):
+            if flaw := Zone(polygon).flaw():
+                raise CommandError(f"{key}[{n}] {flaw}")
     return arguments
 
 
 class Limiter:
-    """A bucket of BURST tokens that refills with PER_S."""
+    """A bucket of tokens that refills."""
 
-    def __init__(self) -> None:
-        self._tokens, self._t = float(BURST), float("-inf")
+    def __init__(self, burst: int = BURST, per_s: float = PER_S) -> None:
+        self._burst, self._per_s = float(burst), per_s
+        self._tokens, self._t = self._burst, float("-inf")
 
     def allows(self, now: float) -> bool:
         """Whether one more may pass at `now` (s, monotonic)."""
-        self._tokens = min(float(BURST), self._tokens + (now - self._t) * PER_S)
+        self._tokens = min(self._burst, self._tokens + (now - self._t) * self._per_s)
         self._t = now
         if self._tokens < 1:
             return False

@@ -52,6 +52,7 @@ TOPICS = (
     Described("<camera>/anomalies/active", "when it changes: how many are going on now", 1, True, "integer"),
     Described("<camera>/events/<id>/snapshot", "a track's best picture at its end, if on", 1, False, "JPEG"),
     Described("<camera>/anomalies/<id>/snapshot", "as one begins: what is strange in red, if on", 1, False, "JPEG"),
+    Described("<camera>/second/<name>", "a second look: another name of a track, each at a place", 1, False, "second"),
     Described("<camera>/counts/<zone>/<label>", "when it changes: how many are inside now", 1, True, "integer"),
     Described("<camera>/counts/<name>/<label>/<way>", "when it changes: how many went in or out", 1, True, "integer"),
     Described("<camera>/<setting>/state", "when it is set: detection, confidence, fps, masks", 1, True, "text"),
@@ -170,16 +171,18 @@ that ends takes its open episodes with it: `<camera>/anomalies/active` is 0 agai
 
 Commands are off until `[mqtt.topics.command]` says `enabled = true`; each is answered on `command/<verb>/result` and
 kept as a `command` event. `set` changes one camera until it is set otherwise, restarts included; null gives a setting
-back to the config, and `masks` (polygons 0..1 in which no movement counts) stand in for the config's. While
-`detection` is off no frame is looked at, every track ends, and the camera stays online. `reload` (or SIGHUP) reads
-agent.toml again: if it is good, it is taken over between two frames, and retained topics of cameras, zones and lines
-that went are removed; if not, nothing changes, and a `config_rejected` event and `health` say file, line and key. A
-camera whose source, zones and lines are as they were keeps its tracks and counts. `update_model` takes a file by name
-and sha256 from `models_dir` on the device, or as `{{"newest": true}}` what the maker named in `[updates]` offers and
-has signed; it tries it in a process of its own, takes it over and puts it on trial. A trial ends after ten minutes of
-work with a `model_kept` event, or with `model_rolled_back`, which says why, and the model before running again: outputs
-that are no numbers or never change, nothing seen where the one before nearly always saw something, far slower than it.
-`state_dir`, and the model of an Edge TPU, change only when the agent starts.
+back to the config. `motion_masks` (polygons 0..1 in which no movement counts) stand in for the config's;
+`privacy_masks` (polygons 0..1 that are black in every frame from the next on) are added to the config's, which nobody
+can uncover from here. While `detection` is off no frame is looked at, every track ends, and the camera stays online.
+`reload` (or SIGHUP) reads agent.toml again: if it is good, it is taken over between two frames, and retained topics
+of cameras, zones and lines that went are removed; if not, nothing changes, and a `config_rejected` event and `health`
+say file, line and key. A camera whose source, zones and lines are as they were keeps its tracks and counts.
+`update_model` takes a file by name and sha256 from `models_dir` on the device, or as `{{"newest": true}}` what the
+maker named in `[updates]` offers and has signed; it tries it in a process of its own, takes it over and puts it on
+trial. A trial ends after ten minutes of work with a `model_kept` event, or with `model_rolled_back`, which says why,
+and the model before running again: outputs that are no numbers or never change, nothing seen where the one before
+nearly always saw something, far slower than it. `state_dir`, and the model of an Edge TPU, change only when the agent
+starts.
 
 In the broker's access list a device needs `lookout/<device>/#` to write and
 `lookout/<device>/command/#` to read; with all of `lookout/<device>/#` to read it also removes what an earlier run left

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Box = Annotated[tuple[Unit, Unit, Unit, Unit], Meta(description="x_min, y_min, x_max, y_max in 0..1 of the frame")]
@@ -26,6 +26,13 @@ class Model(Struct, frozen=True):
     sha256: str  # of the flatbuffer
 
 
+class Reading(Struct, frozen=True):
+    """What second looks say of a track or a place."""
+
+    value: Annotated[str | float | None, Meta(description="a name, a count, a share; null: nothing that is known")]
+    confidence: Unit
+
+
 class Track(Struct, frozen=True):
     """One object that is followed."""
 
@@ -38,6 +45,7 @@ class Track(Struct, frozen=True):
         tuple[float, float], Meta(description="of the box centre: frame widths per s, frame heights per s; y is down")
     ]
     zones: tuple[str, ...]
+    recognised: Annotated[dict[str, Reading] | UnsetType, Meta(description="[second.NAME] -> what it says")] = UNSET
 
 
 class Detections(Struct, frozen=True, kw_only=True):
@@ -55,6 +63,9 @@ class Detections(Struct, frozen=True, kw_only=True):
     fps: Annotated[float, Meta(ge=0, description="frames of this camera that are looked at, per s")]
     times_ms: Annotated[dict[str, float], Meta(description="ms per stage of this frame")]
     tracks: tuple[Track, ...]
+    readings: Annotated[dict[str, Reading] | UnsetType, Meta(description="[second.NAME] of a place -> its word")] = (
+        UNSET
+    )
 
 
 class EventMessage(Struct, frozen=True, kw_only=True):
@@ -100,6 +111,23 @@ class AnomalyMessage(Struct, frozen=True, kw_only=True):
     detail: Annotated[dict[str, Any], Meta(description="what else there is to tell: unit, box, zone, lasted_s, ...")]
 
 
+class SecondMessage(Struct, frozen=True, kw_only=True):
+    """`<camera>/second/<name>`: a second look at a track says another name now, or one at a place was made."""
+
+    schema: Literal["lookout/second/1"] = "lookout/second/1"
+    device: str
+    camera: str
+    name: Annotated[str, Meta(description="[second.NAME]")]
+    time: Time  # of the frame that was looked at
+    clock_trusted: ClockTrusted
+    track: Annotated[int | None, Meta(description="null: a place")]
+    label: Annotated[str | None, Meta(description="the track's")]
+    value: Annotated[str | float | None, Meta(description="a name, a count, a share; null: nothing that is known")]
+    confidence: Unit
+    looks: Annotated[int, Meta(ge=1, description="that it rests on")]
+    detail: Annotated[dict[str, Any], Meta(description="the limit, areas, an outline")]
+
+
 class HealthMessage(Struct, frozen=True, kw_only=True):
     """`health`: states in words, then numbers; null is what the board does not tell."""
 
@@ -112,6 +140,7 @@ class HealthMessage(Struct, frozen=True, kw_only=True):
     outbox: Annotated[str, Meta(description='"ok", or why events are not safe on the disk just now')]
     config: Annotated[str, Meta(description='"ok", or why the config that was to be taken over last was not')]
     clock: Annotated[str, Meta(description='"synchronised" or "not synchronised"')]
+    second: Annotated[dict[str, str] | UnsetType, Meta(description='second looks: name -> "match at person"')] = UNSET
     throttling: tuple[str, ...] | None
     thermal_level: int
     fps: float
@@ -156,6 +185,7 @@ PAYLOADS: dict[str, type[Struct]] = {  # name of the schema's file -> payload
     "detections": Detections,
     "event": EventMessage,
     "anomaly": AnomalyMessage,
+    "second": SecondMessage,
     "health": HealthMessage,
     "model": ModelState,
     "result": Result,

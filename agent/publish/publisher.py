@@ -33,6 +33,7 @@ ALWAYS = (
     "counts",
     "health",
     "model",
+    "second",
 )  # on unless their section says enabled = false
 _COMMAND = "command"
 _SCENES = 16  # scenes that wait for the writer before those without events are dropped
@@ -74,7 +75,7 @@ class Publisher:
         if _COMMAND in settings.cameras:
             raise config.complaint(None, ("cameras", _COMMAND), "the name is taken: commands arrive on this topic")
         options, device, clock = settings.mqtt, settings.device, Clock()
-        sender = wire.Sender(device, model.card.labels, payloads.Model(model.name, model.sha256), clock)
+        sender = _sender(settings, model, clock)
         cameras, stats = tuple(settings.cameras), Stats()
         commands = options.topics.get(_COMMAND)
         obeys = [verb for verb in obeys if commands and commands.enabled and verb in commands.verbs]
@@ -82,7 +83,7 @@ class Publisher:
         self._switches: Switches = Switches(cameras, settings.state_dir if "set" in obeys else None, before)
         scope = Scope(
             *(f"{options.prefix}/{device}", sender, cameras, _zones(settings), counters, self._switches, obeys, order),
-            *(lambda: stats, _areas(settings), offers),
+            *(lambda: stats, _areas(settings), offers, _looks(settings)),
         )
         topics = _topics(options.topics, scope)
         self._dropped = self._scenes = 0
@@ -199,6 +200,21 @@ def _areas(settings: config.Config) -> dict[str, set[str]]:
     return {
         name: {*getattr(camera, "zones", ()), *getattr(camera, "lines", ())}
         for name, camera in settings.cameras.items()
+    }
+
+
+def _sender(settings: config.Config, model: Model, clock: Clock) -> wire.Sender:
+    second = {name: one.about for name, one in settings.second.items()}
+    named = payloads.Model(model.name, model.sha256)
+    return wire.Sender(settings.device, model.card.labels, named, clock, second=second)
+
+
+def _looks(settings: config.Config) -> dict[str, tuple[str, ...]]:
+    """Camera -> names of its second looks."""
+    looks = settings.second.items()
+    return {
+        camera: tuple(n for n, one in looks if camera in (one.cameras or settings.cameras))
+        for camera in settings.cameras
     }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from agent import disk
 from agent.areas import Point
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     detection: bool | None = None  # False: frames are taken, but not looked at
     confidence: float | None = None
     fps: float | None = None
-    masks: tuple[tuple[Point, ...], ...] | None = None  # 0..1; they stand in for the config's
+    motion_masks: tuple[tuple[Point, ...], ...] | None = None  # 0..1; they stand in for the config's
+    privacy_masks: tuple[tuple[Point, ...], ...] | None = None  # 0..1; added to the config's: nobody uncovers those
 
 
 class Switches:
@@ -55,9 +56,4 @@ class Switches:
         self._wanted = {**self._wanted, camera: wanted}
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            new = self._file.with_suffix(".new")
-            with new.open("wb") as file:
-                file.write(msgspec.json.encode(self._wanted))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
+            disk.replace(self._file, msgspec.json.encode(self._wanted))

@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from agent.boxes import clip_xyxy
-from agent.data import Array, Event, Scene
+from agent.data import Array, Event, Reading, Scene
 from agent.device.health import Health
 from agent.device.manifest import Standing
+from agent.publish import payloads
 from agent.publish.clock import Clock, rfc3339, uuid7
 from agent.publish.payloads import (
     AnomalyMessage,
@@ -28,6 +29,7 @@ from agent.publish.payloads import (
     Model,
     ModelState,
     Result,
+    SecondMessage,
     Track,
 )
 
@@ -45,6 +47,7 @@ class Sender:
     clock: Clock = field(default_factory=Clock)
     boot_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     new_id: Callable[[float], str] = uuid7  # Unix s -> id of an event
+    second: Mapping[str, str] = field(default_factory=dict)  # second looks that are on -> what they are
 
     def label(self, class_id: int) -> str:
         """The name of a class; its number for one that the model's card does not name."""
@@ -72,6 +75,7 @@ def detections(scene: Scene, sender: Sender, fps: float = 0.0, zones: Sequence[s
         fps=round(fps, 1),
         times_ms={stage: round(ms, 2) for stage, ms in scene.times.items()},
         tracks=_tracks(scene, sender, zones),
+        readings=_readings(scene.readings),
     )
 
 
@@ -131,6 +135,25 @@ def anomaly(happened: Event, camera: str, size: tuple[int, int], sender: Sender)
     )
 
 
+def second(name: str, reading: Reading, scene: Scene, sender: Sender, track: int | None = None) -> SecondMessage:
+    """What [second.NAME] says of a track of the scene, or (None) of its place."""
+    clock, tracks = sender.clock, scene.tracks
+    kinds = [] if track is None else tracks.class_id[tracks.track_id == track].tolist()
+    return SecondMessage(
+        device=sender.device,
+        camera=scene.camera,
+        name=name,
+        time=rfc3339(clock.wall(reading.t)),
+        clock_trusted=clock.trusted(),
+        track=track,
+        label=sender.label(kinds[0]) if kinds else None,
+        value=_plain(reading.value),
+        confidence=round(reading.confidence, _DECIMALS),
+        looks=reading.looks,
+        detail=_plain(reading.detail),
+    )
+
+
 def health(board: Health, cameras: Mapping[str, str], stats: Any, sender: Sender) -> HealthMessage:
     """The board's, the cameras' and the publisher's (`agent.publish.Stats`) state."""
     clock = sender.clock
@@ -143,6 +166,7 @@ def health(board: Health, cameras: Mapping[str, str], stats: Any, sender: Sender
         outbox=stats.outbox_trouble or "ok",
         config=stats.config_trouble or "ok",
         clock="synchronised" if board.clock_synchronised else "not synchronised",
+        second=dict(sender.second) or UNSET,
         throttling=board.throttling,
         thermal_level=board.thermal_level,
         fps=round(board.fps, 1),
@@ -219,12 +243,20 @@ def _tracks(scene: Scene, sender: Sender, zones: Sequence[str]) -> tuple[Track, 
         np.round(tracks.age.astype(np.float64), 2).tolist(),
         np.round(tracks.velocity.astype(np.float64) / size, _DECIMALS).tolist(),
         _zones_of(scene, zones),
+        [_readings(scene.recognised.get(track, {})) for track in tracks.track_id.tolist()],
         strict=True,
     )
     return tuple(
-        Track(id_, sender.label(class_id), confidence, _box(box), age, (velocity[0], velocity[1]), inside)
-        for id_, class_id, confidence, box, age, velocity, inside in rows
+        Track(id_, sender.label(class_id), confidence, _box(box), age, (velocity[0], velocity[1]), inside, known)
+        for id_, class_id, confidence, box, age, velocity, inside, known in rows
     )
+
+
+def _readings(known: Mapping[str, Reading]) -> dict[str, payloads.Reading] | UnsetType:
+    """Nothing at all where there are no second looks."""
+    if not known:
+        return UNSET
+    return {name: payloads.Reading(_plain(one.value), round(one.confidence, _DECIMALS)) for name, one in known.items()}
 
 
 def _zones_of(scene: Scene, zones: Sequence[str]) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@
      assignments a frame)        so a slow one gets fewer; nothing is encoded while nobody looks)
 
 now        the newest of everything, and what happened, bounded
+album      pictures of what happened on the disk, if asked for
 site       the sink that the pipeline holds; the page's thread
 server     routes: page, pictures, events, numbers, drawing
 guard      who may ask: every request passes it first

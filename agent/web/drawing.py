@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 import stat
 import tempfile
 import tomllib
@@ -24,12 +23,13 @@ from msgspec import Meta, Struct
 
 from agent import config
 from agent.areas import MAX_POINTS, Anchor, Point
-from agent.data import LookoutError
+from agent.data import LookoutError, redacted
 
+_DRAWN = ("motion_masks", "privacy_masks", "zones", "lines")  # keys of a camera
 _MOST = 64  # zones, lines or masks of a camera
 _DECIMALS = 4  # of a point: a tenth of a px in a picture of 1000
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 Points = Annotated[tuple[Point, ...], Meta(min_length=2, max_length=MAX_POINTS)]
+_Masks = Annotated[tuple[Points, ...], Meta(max_length=_MOST)]
 Reload = Callable[[], str]  # takes the file over; "" or why not
 
 
@@ -53,7 +53,8 @@ class Drawn(Struct, frozen=True, forbid_unknown_fields=True):
     base: str  # version() of the text that it was drawn over
     zones: Annotated[dict[config.Id, Area], Meta(max_length=_MOST)] = {}
     lines: Annotated[dict[config.Id, Area], Meta(max_length=_MOST)] = {}
-    masks: Annotated[tuple[Points, ...], Meta(max_length=_MOST)] = ()
+    motion_masks: _Masks = ()
+    privacy_masks: _Masks = ()
 
 
 def version(text: str) -> str:
@@ -67,11 +68,6 @@ def read(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DrawingError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def redacted(text: str) -> str:
-    """The text without the user names and passwords of its addresses."""
-    return _CREDENTIALS.sub("***", text)
 
 
 def diff(before: str, after: str) -> str:
@@ -103,6 +99,22 @@ def edited(text: str, drawn: Drawn, path: Path) -> str:
     return after
 
 
+def excerpt(text: str, camera: str) -> str:
+    """What a config's text says about a camera's drawings, for a person to put where the agent may not write."""
+    section = tomllib.loads(text)["cameras"][camera]
+    return tomlkit.dumps({"cameras": {camera: {key: section[key] for key in _DRAWN if key in section}}})
+
+
+def is_writable(path: Path) -> bool:
+    """Whether save() may replace the file, as far as can be told without trying."""
+    target = path.resolve()
+    try:
+        is_ours = os.geteuid() in (0, target.stat().st_uid)
+    except OSError:
+        return False
+    return is_ours and os.access(target.parent, os.W_OK | os.X_OK)
+
+
 def save(path: Path, before: str, after: str, reload: Reload) -> None:
     """Write and take over. Raises DrawingError: nothing has changed, the file is as it was."""
     _replace(path, after)
@@ -115,12 +127,13 @@ def _draw(camera: Any, drawn: Drawn) -> None:
     """Change a camera's table, tomlkit's or a plain one, no more than is needed."""
     for section, key, areas in (("zones", "polygon", drawn.zones), ("lines", "points", drawn.lines)):
         _put(camera, section, key, areas)
-    masks = [_rounded(polygon) for polygon in drawn.masks]
-    if masks != camera.get("masks", []):
-        if masks:
-            camera["masks"] = masks
-        else:
-            del camera["masks"]
+    for key in ("motion_masks", "privacy_masks"):
+        masks = [_rounded(polygon) for polygon in getattr(drawn, key)]
+        if masks != camera.get(key, []):
+            if masks:
+                camera[key] = masks
+            else:
+                del camera[key]
 
 
 def _put(camera: Any, section: str, key: str, areas: Mapping[str, Area]) -> None:

@@ -1,46 +1,45 @@
 """The newest of everything the page shows: written by the pipeline's thread, read by the page's.
 
-Nothing is copied or encoded when it is told, but for a small picture of what is rare enough to be remembered.
+Nothing is copied or encoded when it is told, but for a small picture of what is rare enough to be remembered; what
+should outlive a restart goes into the album besides.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import cv2
 import msgspec
-import numpy as np
 
-from agent import config, overlay
+from agent import config, overlay, sections
 from agent.data import Array, CameraState, Detections, Event, Scene
 from agent.device.health import Health
 from agent.modelfile import Card
 from agent.publish import Stats, payloads, wire
-from agent.publish.pictures import jpeg
+from agent.publish.pictures import box_of, cut, fitted, given, jpeg, shown
+from agent.web.album import Album
 
 KEPT = 200  # happenings
 PICTURES = 40  # of them with a picture
+_RESTORED = 80  # happenings of earlier runs, out of the album
 _PICTURE_PX = 240  # its longer side
 _PICTURES_A_SCENE = 4  # a third of a ms each
-_MARGIN = 0.2  # of a box's longer side, around it
 _SMOOTH = 0.1  # weight of the newest interval in the mean
 _ZONES = ("zone_enter", "zone_exit", "line_cross")
 _PICTURED = ("zone_enter", "line_cross", "anomaly_start")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Happened:
     """An event or an anomaly, told once."""
 
     number: int  # from 1
-    camera: str
-    event: Event
-    size: tuple[int, int]  # of the frame, px
-    label: str | None
-    picture: Array | None  # (h, w, 3) uint8 RGB
+    message: Callable[[], dict[str, Any]]  # as MQTT tells it
+    picture: Array | None = None  # (h, w, 3) uint8 RGB
+    snapshot: str | None = None  # id of its picture in the album
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Running:
 class Now:
     """One for the whole agent. Told by one thread; each attribute may be read by another at any time."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, album: Album | None = None) -> None:
         self.scenes: dict[str, Scene] = {}
         self.cameras: dict[str, CameraState] = {}
         self.rates: dict[str, float] = {}  # frames looked at a second
@@ -64,14 +63,23 @@ class Now:
         self.stats = Stats()
         self.happened: deque[Happened] = deque(maxlen=KEPT)
         self._pictured: deque[Happened] = deque(maxlen=PICTURES)
-        self._number = 0
+        self._number, self._album = 0, album
         self._jpegs: dict[tuple[str, bool], tuple[Scene, bytes]] = {}
+        self.running = running
         self.take_over(running)
+        for told in album.recent(_RESTORED) if album else ():
+            self._number += 1
+            self.happened.append(Happened(self._number, partial(dict, told), snapshot=told["id"]))
 
     def take_over(self, running: Running) -> None:
         """Another config or model."""
+        for name, camera in running.settings.cameras.items():
+            before = self.running.settings.cameras.get(name)
+            if before and before.privacy_masks != camera.privacy_masks:
+                self.scenes.pop(name, None)  # the last frame of a camera that is away would go on being shown
         self.running = running
-        self.sender = wire.Sender(running.settings.device, running.card.labels, running.model)
+        second = {name: one.about for name, one in running.settings.second.items()}
+        self.sender = wire.Sender(running.settings.device, running.card.labels, running.model, second=second)
         for gone in {*self.scenes, *self.cameras} - running.settings.cameras.keys():
             self.scenes.pop(gone, None)
             self.cameras.pop(gone, None)
@@ -86,7 +94,7 @@ class Now:
         self.scenes[name] = scene
         room = _PICTURES_A_SCENE
         for event in (*scene.anomalies, *scene.events):
-            if event.kind != "track_update":
+            if event.kind != "track_update" or "recognised" in event.detail:
                 room -= self._remember(event, scene, is_pictured=room > 0 and event.kind in _PICTURED)
 
     def told(self, health: Health, stats: Stats) -> None:
@@ -110,18 +118,18 @@ class Now:
         found = next((one.picture for one in list(self._pictured) if one.number == number), None)
         return None if found is None else jpeg(found, 80)
 
-    def jpeg(self, scene: Scene, *, boxes: bool, options: config.Web) -> bytes:
+    def jpeg(self, scene: Scene, *, boxes: bool, options: sections.Web) -> bytes:
         """The scene's frame, made smaller and encoded once for all who look. For the page's thread only."""
         known = self._jpegs.get((scene.camera, boxes))
         if known and known[0] is scene:
             return known[1]
-        image = scene.frame.image
+        image = shown(scene)
         if boxes:
             tracks = scene.tracks
             image = overlay.draw(
                 image, Detections(tracks.xyxy, tracks.confidence, tracks.class_id), self.running.card.labels
             )
-        encoded = jpeg(_fitted(image, options.width), options.jpeg_quality)
+        encoded = jpeg(fitted(image, options.width), options.jpeg_quality)
         self._jpegs[scene.camera, boxes] = scene, encoded
         return encoded
 
@@ -132,18 +140,27 @@ class Now:
     def crop(self, camera: str, track: int) -> bytes | None:
         """JPEG of a track that is told now, cut out of the newest frame at its full resolution."""
         scene = self.scenes.get(camera)
-        box = None if scene is None else _box_of(scene, track)
-        return None if scene is None or box is None else jpeg(_fitted(_cut(scene.frame.image, box), 400), 90)
+        box = None if scene is None else box_of(scene, track)
+        return None if scene is None or box is None else jpeg(fitted(cut(scene, box), 400), 90)
+
+    def given(self, camera: str, track: int) -> bytes | None:
+        """JPEG of what the model was given as it looked for a track, about as large; b"": not in the newest frame."""
+        scene = self.scenes.get(camera)
+        box = None if scene is None else box_of(scene, track)
+        if scene is None or box is None:
+            return None
+        picture = given(scene, box)
+        return b"" if picture is None else jpeg(fitted(picture, max(self.running.card.input.size)), 90)
+
+    def snapshot(self, name: str) -> bytes | None:
+        """JPEG out of the album, by its id; None where there is none, or not any more."""
+        return self._album.picture(name) if self._album else None
 
     def said(self, one: Happened) -> dict[str, Any]:
-        """A happening for the page: the MQTT message, its number, and whether there is a picture of it."""
-        if one.event.kind.startswith("anomaly_"):
-            message: msgspec.Struct = wire.anomaly(one.event, one.camera, one.size, self.sender)
-        else:
-            message = wire.event(one.event, one.camera, one.size, self.sender, label=one.label)
-        told: dict[str, Any] = msgspec.to_builtins(message)
+        """A happening for the page: the MQTT message, its number in this run, and which pictures there are of it."""
         kept = one.picture is not None and one in list(self._pictured)
-        return {**told, "number": one.number, "picture": kept}
+        run = {"boot_id": self.sender.boot_id, "number": one.number}
+        return {**one.message(), **run, "picture": kept, "snapshot": one.snapshot}
 
     def _remember(self, event: Event, scene: Scene, *, is_pictured: bool) -> bool:
         self._number += 1
@@ -152,40 +169,29 @@ class Now:
             label = str(detail["label"])
         elif "class_id" in detail:
             label = self.sender.label(int(detail["class_id"]))
-        picture = None
+        message = partial(_message, event, scene.camera, scene.frame.size, self.sender, label)
+        one = Happened(self._number, message)
         if is_pictured:
-            box = _box_of(scene, event.track_id) if event.kind in _ZONES else None
-            image = scene.frame.image if box is None else _cut(scene.frame.image, box)
-            picture = _fitted(image, _PICTURE_PX, is_copy=True)
-        one = Happened(self._number, scene.camera, event, scene.frame.size, label, picture)
-        self.happened.append(one)
-        if picture is not None:
+            box = box_of(scene, event.track_id) if event.kind in _ZONES else None
+            picture = fitted(shown(scene) if box is None else cut(scene, box), _PICTURE_PX)
+            one = Happened(self._number, message, picture)
+            if self._album:
+                told = message()
+                if self._album.keep(told, scene, box, always=event.kind == "anomaly_start"):
+                    one = Happened(self._number, partial(dict, told), picture, told["id"])
             self._pictured.append(one)
+        self.happened.append(one)
         return is_pictured
 
 
-def _box_of(scene: Scene, track: int | None) -> list[float] | None:
-    """px xyxy of a track that the scene tells of."""
-    if track is None:
-        return None
-    rows = (scene.tracks.track_id == track).nonzero()[0]
-    box: list[float] | None = scene.tracks.xyxy[rows[0]].tolist() if len(rows) else None
-    return box
-
-
-def _cut(image: Array, xyxy: list[float]) -> Array:
-    """A view of the box and a little around it; never empty."""
-    height, width = image.shape[:2]
-    margin = _MARGIN * max(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1])
-    x1, y1 = (min(int(max(0.0, v - margin)), end - 2) for v, end in zip(xyxy[:2], (width, height), strict=True))
-    return image[y1 : max(y1 + 2, int(xyxy[3] + margin) + 1), x1 : max(x1 + 2, int(xyxy[2] + margin) + 1)]
-
-
-def _fitted(image: Array, longest: int, *, is_copy: bool = False) -> Array:
-    """No side longer than `longest` px; the same picture where none is, unless a copy is asked for."""
-    height, width = image.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return image.copy() if is_copy else image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+def _message(
+    happened: Event, camera: str, size: tuple[int, int], sender: wire.Sender, label: str | None
+) -> dict[str, Any]:
+    """As it goes out on MQTT."""
+    message: msgspec.Struct
+    if happened.kind.startswith("anomaly_"):
+        message = wire.anomaly(happened, camera, size, sender)
+    else:
+        message = wire.event(happened, camera, size, sender, label=label)
+    told: dict[str, Any] = msgspec.to_builtins(message)
+    return told

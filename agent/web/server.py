@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from agent import __version__
-from agent.data import LookoutError
+from agent.data import LookoutError, redacted
 from agent.web import drawing, metrics
 from agent.web.now import Now
 
@@ -38,7 +38,9 @@ def routes(now: Now, path: Path, reload: Callable[[], str]) -> Starlette:
             Route("/stream/{camera}", page.stream),
             Route("/events", page.events),
             Route("/picture/{number:int}", page.picture),
+            Route("/snapshot/{id:uuid}", page.snapshot),
             Route("/crop/{camera}/{track:int}", page.crop),
+            Route("/given/{camera}/{track:int}", page.given),
             Route("/api/state", page.state),
             Route("/api/model", page.model),
             Route("/api/config", page.config),
@@ -97,15 +99,25 @@ class Page:
         """What was seen when it happened."""
         return _jpeg(self._now.picture(request.path_params["number"]))
 
+    async def snapshot(self, request: Request) -> Response:
+        """The same, larger and out of the album: of earlier runs too."""
+        return _jpeg(await asyncio.to_thread(self._now.snapshot, str(request.path_params["id"])))
+
     async def crop(self, request: Request) -> Response:
         """An object that is followed now."""
         return _jpeg(self._now.crop(request.path_params["camera"], request.path_params["track"]))
+
+    async def given(self, request: Request) -> Response:
+        """What the model was given as it looked for it."""
+        picture = self._now.given(request.path_params["camera"], request.path_params["track"])
+        return Response(status_code=204) if picture == b"" else _jpeg(picture)
 
     async def state(self, _: Request) -> Response:
         """Cameras and what is drawn on them; what the agent is."""
         running = self._now.running
         cameras = {
-            name: {"kind": one.kind, "zones": one.zones, "lines": one.lines, "masks": one.masks,
+            name: {"kind": one.kind, "zones": one.zones, "lines": one.lines,
+                   "motion_masks": one.motion_masks, "privacy_masks": one.privacy_masks,
                    "anomalies": {n: a.kind for n, a in one.anomalies.items()}, "online": self._online(name)}
             for name, one in running.settings.cameras.items()
         }  # fmt: skip
@@ -127,7 +139,8 @@ class Page:
             text = drawing.read(self._path)
         except LookoutError as error:
             return _answer({"reason": str(error)}, 422)
-        return _answer({"path": str(self._path), "text": drawing.redacted(text), "version": drawing.version(text)})
+        told = {"path": str(self._path), "writable": drawing.is_writable(self._path)}
+        return _answer({**told, "text": redacted(text), "version": drawing.version(text)})
 
     async def check(self, request: Request) -> Response:
         """What a drawing would change, or what is wrong with it."""
@@ -165,7 +178,8 @@ class Page:
         except LookoutError as error:  # the answer to what was asked, no failure
             return _answer({"reason": str(error)})
         told = after if keep else before
-        return _answer({"reason": "", "diff": drawing.diff(before, after), "version": drawing.version(told)})
+        changed = {"diff": drawing.diff(before, after), "toml": drawing.excerpt(after, drawn.camera)}
+        return _answer({"reason": "", **changed, "version": drawing.version(told)})
 
     def _online(self, camera: str) -> bool | None:
         state = self._now.cameras.get(camera)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import config, modelfile
+from agent import config, modelfile, sections
 from agent.data import CameraState, LookoutError, Scene
 from agent.detect.model import Model
 from agent.device.health import Health
 from agent.publish import Stats, payloads
+from agent.publish.clock import Clock
+from agent.web.album import Album
 from agent.web.now import Now, Running
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class Site:
         from agent.web.server import routes
 
         options = settings.web
-        self._now, self._reload = Now(_running(settings, model)), reload
+        self._album = _album(settings)
+        self._now, self._reload = Now(_running(settings, model), self._album), reload
         self._password = _password(options)
         self._socket = _listening(options)
         self.url = _url(options.host, self._socket.getsockname()[1])
@@ -59,6 +62,8 @@ class Site:
         options |= {"limit_concurrency": _CLIENTS, "timeout_graceful_shutdown": 1}
         self._server = uvicorn.Server(uvicorn.Config(self._guarded, **options))
         self._thread.start()
+        if self._album:
+            self._album.start()
         log.info("live page: %s", self.url)
 
     def close(self) -> None:
@@ -67,6 +72,8 @@ class Site:
             self._server.should_exit = True
             self._thread.join(_CLOSE_S)
         self._socket.close()
+        if self._album:
+            self._album.close()
 
     def on_scene(self, scene: Scene) -> None:
         """A frame was looked at."""
@@ -122,7 +129,12 @@ def _running(settings: config.Config, model: Model) -> Running:
     return Running(settings, model.card, payloads.Model(model.name, model.sha256), report)
 
 
-def _password(options: config.Web) -> Any:
+def _album(settings: config.Config) -> Album | None:
+    options = settings.web.snapshots
+    return Album(options, settings.state_dir / "snapshots", Clock()) if options.enabled else None
+
+
+def _password(options: sections.Web) -> Any:
     if options.password_file is None:
         return None
     from agent.web.password import Password
@@ -130,7 +142,7 @@ def _password(options: config.Web) -> Any:
     return Password(options.password_file)
 
 
-def _listening(options: config.Web) -> socket.socket:
+def _listening(options: sections.Web) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         made = socket.socket(family, socket.SOCK_STREAM)

@@ -25,7 +25,7 @@ from agent.data import Array
 from agent.detect.letterbox import Letterbox
 from agent.detect.model import Model
 from agent.detect.secondary import memory
-from agent.detect.secondary.novelty import cut
+from agent.detect.secondary.crops import cut
 from convert import ConvertError, output
 from convert.int8 import calibration
 from convert.novelty import coreset, features

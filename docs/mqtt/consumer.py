@@ -1,6 +1,6 @@
 """How to read Lookout's events: each exactly once, and what is missing is said.
 
-    python docs/mqtt/consumer.py BROKER     # pip install paho-mqtt
+python docs/mqtt/consumer.py BROKER     # pip install paho-mqtt
 """
 
 import json
@@ -34,7 +34,13 @@ if __name__ == "__main__":
     def on_message(client, userdata, message):
         event, missing = consumer.take(message.payload)
         if event:
-            print(f"({missing} missing)" if missing else "", event["time"], event["camera"], event["kind"], event["detail"])
+            print(
+                f"({missing} missing)" if missing else "",
+                event["time"],
+                event["camera"],
+                event["kind"],
+                event["detail"],
+            )
 
     topics = [f"lookout/{levels}" for levels in ("+/events", "+/+/events", "+/+/anomalies")]
     mqtt.callback(on_message, topics, qos=1, hostname=sys.argv[1], client_id="lookout-consumer", clean_session=False)

@@ -1,26 +1,32 @@
-"""python -m tests.bench.web [--rounds N] [--seconds S] [--source CLIP]: what the live page costs.
+"""python -m tests.bench.web [--seconds S] [--lap FRAMES] [--source CLIP]: what the live page costs.
 
-The pipeline runs flat out on the same frames in one process, in turns: the page not there (`off`), there and nobody
-looks (`closed`), one client that takes pictures and events as the page does (`open`, in a process of its own, on this
-same machine). fps are medians over the rounds; ratios are of neighbouring turns, for a shared machine's speed drifts.
+The pipeline runs flat out in one process, lap after lap over the same frames, in turns: the page not there (`off`),
+there and nobody looks (`closed`), one client that takes pictures and events as the page does (`open`, in a process of
+its own, on this same machine). A shared machine's speed drifts by more than what is looked for: each lap is compared
+with its neighbour in the same round only, what is told is the median of these ratios, and how far it may be off by
+chance (95 % of 10000 medians of as many ratios, drawn with replacement).
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
+import contextlib
 import itertools
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
 
 from agent import config
 from agent.data import Array, Frame, Scene
@@ -28,7 +34,8 @@ from agent.pipeline import Pipeline, open_detector
 from agent.sim import clip
 from agent.web.site import Site
 
-_FRAMES = 120
+_FRAMES = 24  # in the loop
+_SETTLE = 6  # frames after a client came or went
 _TURNS = ("off", "closed", "open")
 
 
@@ -45,17 +52,24 @@ def cpu_s(thread: str) -> float:
 
 
 def look(port: int) -> None:
-    """A client: reads pictures with their scenes, and events, until it is killed."""
+    """A client: begins to read pictures with their scenes, and events, at "open", and leaves at "close"."""
+    clients: list[socket.socket] = []
 
-    def read(path: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        while answer.read1(65536):
-            pass
+    def read(client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while client.recv(65536):
+                pass
 
-    threading.Thread(target=read, args=("/events",), daemon=True).start()
-    read("/stream/cam?scenes=1")
+    for line in sys.stdin:
+        if line == "open\n":
+            for path in ("/stream/cam?scenes=1", "/events"):
+                clients.append(socket.create_connection(("127.0.0.1", port)))
+                clients[-1].sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                threading.Thread(target=read, args=(clients[-1],), daemon=True).start()
+        else:
+            while clients:
+                clients.pop().shutdown(socket.SHUT_RDWR)
+        print("done", flush=True)
 
 
 def pictures(source: Path) -> list[Array]:
@@ -89,19 +103,55 @@ class Turn:
         site.start()
         return site
 
-    def run(self, seconds: float) -> float:
-        """Frames looked at a second."""
-        begin, count = time.perf_counter(), 0
-        while (passed := time.perf_counter() - begin) < seconds:
-            self._pipeline.look("cam", next(self._frames))
-            count += 1
-        return count / passed
+    def lap(self, frames: int) -> tuple[float, float]:
+        """Frames looked at a second, and a second of this thread's own CPU time: what others take is not in that."""
+        begin, worked = time.perf_counter(), time.thread_time()
+        for frame in itertools.islice(self._frames, frames):
+            self._pipeline.look("cam", frame)
+        return frames / (time.perf_counter() - begin), frames / (time.thread_time() - worked)
+
+
+class Client:
+    """The process that looks."""
+
+    def __init__(self, url: str) -> None:
+        command = [sys.executable, "-m", "tests.bench.web", "--look", url.rstrip("/").rpartition(":")[2]]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def do(self, what: str) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        self._process.stdout.readline()
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+@dataclass
+class Told:
+    """What was measured, by turn."""
+
+    fps: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _TURNS})
+    own: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _TURNS})  # fps, of CPU time
+    busy: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_TURNS, 0.0))  # CPU s of the page's thread
+    took: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_TURNS, 0.0))  # s
+    rss: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_TURNS, 0.0))  # MiB, the most there was
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Median of neighbours' ratios, and the 95 % interval of it (percentile bootstrap: Efron, 1979)."""
+    ratios = np.array(ours) / np.array(theirs)
+    drawn = np.random.default_rng(0).choice(ratios, (10_000, len(ratios)))
+    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+    return float(np.median(ratios)), float(low), float(high)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
+    parser.add_argument("--seconds", type=float, default=240.0, help="as many rounds as begin within them")
+    parser.add_argument("--lap", type=int, default=_FRAMES, help="frames of each turn")
     parser.add_argument("--source", type=Path)
     parser.add_argument("--look", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -109,39 +159,53 @@ def main() -> None:
         look(args.look)
         return
     with tempfile.TemporaryDirectory() as folder:
-        measure(Turn(args.source or clip.default_clip(), Path(folder)), args.rounds, args.seconds)
+        turn = Turn(args.source or clip.default_clip(), Path(folder))
+        tell(measure(turn, args.seconds, args.lap), args.lap)
 
 
-def measure(turn: Turn, rounds: int, seconds: float) -> None:
-    turn.run(seconds)  # warm
-    before = rss_mb()
+def measure(turn: Turn, seconds: float, lap: int) -> Told:
+    told = Told()
+    for _ in range(4):
+        turn.lap(lap)  # warm
+    told.rss["off"] = rss_mb()
     site = turn.opened()
-    fps: dict[str, list[float]] = {name: [] for name in _TURNS}
-    busy = dict.fromkeys(_TURNS, 0.0)  # CPU s of the page's thread
-    memory = dict.fromkeys(_TURNS, before)
-    port = site.url.rstrip("/").rpartition(":")[2]
-    for n in range(rounds):
+    client = Client(site.url)
+    end = time.monotonic() + seconds
+    for n in itertools.takewhile(lambda _: time.monotonic() < end, itertools.count()):
         for name in _TURNS if n % 2 else reversed(_TURNS):
             turn.site = None if name == "off" else site
-            client = None
-            if name == "open":
-                client = subprocess.Popen([sys.executable, "-m", "tests.bench.web", "--look", port])
-                turn.run(3.0)  # it has started and its first pictures are gone
-            since = cpu_s("web")
-            fps[name].append(turn.run(seconds))
-            busy[name] += cpu_s("web") - since
-            memory[name] = before if name == "off" else max(memory[name], rss_mb())
-            if client:
-                client.kill()
-                client.wait()
+            client.do("open" if name == "open" else "close")
+            turn.lap(_SETTLE)
+            since, begin = cpu_s("web"), time.perf_counter()
+            fps, own = turn.lap(lap)
+            told.fps[name].append(fps)
+            told.own[name].append(own)
+            told.busy[name] += cpu_s("web") - since
+            told.took[name] += time.perf_counter() - begin
+            if name != "off":
+                told.rss[name] = max(told.rss[name], rss_mb())
+    client.end()
     site.close()
-    print(f"{rounds} rounds of {seconds:g} s, 768x576 clip, at most {turn.settings.web.fps:g} pictures a second\n")
-    print("page     fps (median)   to off   CPU of its thread   RSS (MB)")
+    return told
+
+
+def tell(told: Told, lap: int) -> None:
+    print(
+        f"{len(told.fps['off'])} rounds of {lap} frames each, flat out; one client takes 10 pictures a second at most\n"
+    )
+    print("page     fps (median)   to the line above, 95 %   the same by CPU time   CPU of its thread   RSS (MB)")
+    above = dict(zip(_TURNS, (None, *_TURNS), strict=False))
     for name in _TURNS:
-        ratio = statistics.median(ours / off for ours, off in zip(fps[name], fps["off"], strict=True))
-        share = busy[name] / rounds / seconds
-        grown = f"{memory[name] - before:+.1f}"
-        print(f"{name:8} {statistics.median(fps[name]):12.2f} {ratio:8.3f} {share:19.1%} {grown:>10}")
+        other = above[name]
+        compared, alone = (
+            "{:.3f} ({:.3f} to {:.3f})".format(*ratio(of[name], of[other])) if other else ""
+            for of in (told.fps, told.own)
+        )
+        share = told.busy[name] / told.took[name]
+        grown = f"{told.rss[name] - told.rss['off']:+.1f}"
+        print(
+            f"{name:8} {statistics.median(told.fps[name]):12.2f} {compared:>25} {alone:>23} {share:19.1%} {grown:>10}"
+        )
 
 
 if __name__ == "__main__":

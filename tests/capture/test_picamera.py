@@ -13,14 +13,15 @@ from agent.capture.cameras import CameraError, picamera
 from agent.data import Frame
 from tests.fakes import picamera2 as fake
 
-SIZE = (320, 192)
+SIZE, LARGE = (320, 192), (1280, 720)
 
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A Pi with one camera; the test may set Picamera2's attributes."""
     monkeypatch.setitem(sys.modules, "picamera2", fake)
-    monkeypatch.setitem(sys.modules, "libcamera", SimpleNamespace(Transform=lambda **flips: flips))
+    libcamera = SimpleNamespace(Transform=lambda **flips: flips, ColorSpace=SimpleNamespace(Smpte170m=lambda: "BT.601"))
+    monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     return monkeypatch
 
 
@@ -50,12 +51,52 @@ def test_rgb_is_what_is_asked_for(camera: pytest.MonkeyPatch) -> None:
     assert wanted["main"] == {"size": SIZE, "format": "BGR888"}  # libcamera's name for bytes R, G, B
     assert wanted["controls"] == {"FrameRate": 7.0}
     assert wanted["transform"] == {"hflip": False, "vflip": True}
+    assert wanted["colour_space"] == "BT.601"  # the one that OpenCV reads YUV with
+    assert wanted["lores"] is None  # so small a picture needs no smaller one
 
 
 def test_the_size_that_was_given_counts(camera: pytest.MonkeyPatch) -> None:
     camera.setattr(fake.Picamera2, "gives_size", (256, 144))
 
     assert take(1)[0].size == (256, 144)
+
+
+@pytest.mark.parametrize("layout", [None, "NV12", "RGB888", "XRGB8888"])
+def test_the_cameras_own_small_picture_comes_along_in_the_same_colours(
+    camera: pytest.MonkeyPatch, layout: str | None
+) -> None:
+    camera.setattr(fake.Picamera2, "gives_small", layout)
+    (frame,) = take(1, size=LARGE)
+
+    assert frame.size == LARGE
+    assert np.array_equal(frame.image, fake.picture(LARGE))
+    assert frame.small is not None
+    assert frame.small.shape == (360, 640, 3)
+    assert frame.small.flags.c_contiguous
+    assert np.abs(frame.small.astype(int) - fake.picture((640, 360)))[100:160, 90:150].mean() < 12
+    assert fake.Picamera2.last.wanted["lores"] == {"size": (640, 360), "format": "YUV420"}  # a Pi 4 has no other
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((640, 480), None), ((1279, 720), None), ((1282, 722), (640, 360)), ((4608, 2592), (1152, 648))],
+)
+def test_the_small_picture_is_large_enough_for_a_model(size: tuple[int, int], small: tuple[int, int] | None) -> None:
+    assert picamera.small_size(size) == small
+
+
+def test_a_camera_without_a_second_stream_does_without(camera: pytest.MonkeyPatch) -> None:
+    camera.setattr(fake.Picamera2, "one_stream", True)
+    (frame,) = take(1, size=LARGE)
+
+    assert frame.small is None
+    assert np.array_equal(frame.image, fake.picture(LARGE))
+
+
+def test_a_small_picture_that_cannot_be_read_is_left(camera: pytest.MonkeyPatch) -> None:
+    camera.setattr(fake.Picamera2, "gives_small", "SRGGB10")
+
+    assert take(1, size=LARGE)[0].small is None
 
 
 def test_a_frame_is_stamped_by_the_sensor(camera: pytest.MonkeyPatch) -> None:

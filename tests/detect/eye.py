@@ -23,6 +23,7 @@ class Backend:
         self.outputs = [Tensor(n, s, "float32") for n, s in zip(names, shapes, strict=True)]
         self.input = np.zeros(self.inputs[0].shape, np.uint8)
         self.least, self.most, self.runs = least, most, 0
+        self.threads = 1
 
     def run(self):
         self.runs += 1
@@ -44,6 +45,7 @@ class Eye(Model):
         self.backend = Backend(size, least, most)
         self.card = Card("detect", "ssd_postprocess", ("person",), Input(size, resize="stretch"))
         self.path = self.name = self.sha256 = "eye"
+        self.threads = 1
 
 
 def paint(size, *xyxy, seed=0):

@@ -30,6 +30,26 @@ def test_a_whole_frame_gives_boxes_in_its_own_pixels():
     np.testing.assert_allclose(found.xyxy, [[480, 200, 560, 330]], atol=7)  # a model px is 6.7 × 3.8 of the frame's
 
 
+def test_the_whole_frame_is_looked_at_in_the_cameras_own_small_picture():
+    small = paint((320, 180), (240, 100, 280, 165))  # the large one shows nothing: whose picture it was can be told
+    frame, detector = Frame(paint(SIZE), 0, 0.0, small), Detector(Eye())
+    for found in (
+        detector.detect(frame),
+        detector.read(detector.begin(frame)),
+        detector.look(frame, crops((0, 0, *SIZE)), Tracks.empty())[0],
+    ):
+        np.testing.assert_allclose(found.xyxy, [[480, 200, 560, 330]], atol=7)
+
+
+def test_crops_and_models_that_want_more_pixels_are_given_the_large_picture():
+    lying = paint((320, 180), (240, 100, 260, 150))
+    at = crops((430, 150, 620, 340))
+    found, _ = Detector(Eye()).look(Frame(paint(SIZE), 0, 0.0, lying), at, Tracks.empty())
+    assert len(found) == 0
+    tiny = np.zeros((30, 53, 3), np.uint8)
+    assert len(Detector(Eye()).detect(Frame(paint(SIZE, (480, 200, 560, 330)), 0, 0.0, tiny))) == 1
+
+
 def test_a_crop_gives_boxes_in_pixels_of_the_frame():
     found, whole = look((480, 200, 520, 300), at=[(430, 150, 620, 340)])
     np.testing.assert_allclose(found.xyxy, [[480, 200, 520, 300]], atol=2.1)

@@ -52,6 +52,32 @@ def test_a_still_scene_costs_a_twentieth_of_looking_at_every_frame():
     assert 0 < eye.backend.runs <= frames / 20
 
 
+def test_a_hot_board_looks_at_half_the_crops():
+    walkers = [[(20 + 4 * i, 200, 32 + 4 * i, 228), (600 - 4 * i, 40, 615 - 4 * i, 70)] for i in range(100)]
+    most = {}
+    for fewer in (False, True):
+        camera = watch(invokes_per_second=1000, invokes_per_frame=4)
+        camera.spare(fewer, False)
+        most[fewer] = [camera.invokes for _ in run(camera, walkers)]
+    assert max(most[False]) > 2
+    assert max(most[True]) == 2
+    camera.spare(False, False)
+    assert max(camera.invokes for _ in run(camera, walkers, begin=1e3)) > 2
+
+
+def test_movement_is_seen_in_the_cameras_own_small_picture():
+    runs = {}
+    for walks in (False, True):
+        eye = Eye()
+        camera = watch(eye=eye, sweep_s=1000.0)
+        for i in range(60):
+            walker = [(10 + 4 * i, 80, 30 + 4 * i, 130)] if walks else []
+            frame = Frame(paint(SIZE, seed=i), i, i / FPS, paint((320, 180), *walker, seed=i))
+            camera.detect("yard", frame, Tracks.empty())
+        runs[walks] = eye.backend.runs
+    assert runs[True] > runs[False] + 20
+
+
 def test_a_small_walker_that_the_whole_frame_does_not_show_is_followed():
     walk = [[(20 + 4 * i, 200, 32 + 4 * i, 228)] for i in range(140)]
     full = sum(sum(hit(found, objects)) for found, objects in run(watch(mode="full"), walk))

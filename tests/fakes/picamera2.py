@@ -73,6 +73,8 @@ class Picamera2:
     connected: ClassVar[int] = 1
     gives: ClassVar[str | None] = None  # this format, whatever is asked
     gives_size: ClassVar[tuple[int, int] | None] = None
+    gives_small: ClassVar[str | None] = None  # the same for the second stream
+    one_stream: ClassVar[bool] = False  # a webcam's driver has no second one
     busy: ClassVar[bool] = False
     hangs_after: ClassVar[int] = 1_000_000  # frames
     stamped: ClassVar[bool] = True
@@ -95,8 +97,11 @@ class Picamera2:
         return wanted
 
     def configure(self, wanted: dict[str, Any]) -> None:
-        main = wanted["main"]
+        main, lores = wanted["main"], wanted["lores"]
+        if lores and self.one_stream:
+            raise RuntimeError("Configuration failed")
         self._given = {"main": {"size": self.gives_size or main["size"], "format": self.gives or main["format"]}}
+        self._given["lores"] = lores and {"size": lores["size"], "format": self.gives_small or lores["format"]}
 
     def camera_configuration(self) -> dict[str, Any]:
         return self._given

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.data import Strange
+from agent.data import Reading, Strange
 from agent.device.health import Health
 from agent.device.manifest import Standing
 from agent.publish import contract
@@ -72,7 +72,8 @@ def test_every_topic_on_the_broker_is_in_the_table_with_its_retain_flag(tmp_path
         publisher.on_health(Health(50.0, (), (), 0.1, 0.1, 1.0, 1.0, 1.0, clock_synchronised=True))
         strange = {"porch": Strange(10.0, (0.0, 0.0, 64.0, 48.0), 9.0, 4.0, (0.0, 1.0), np.ones((2, 2), np.float32))}
         first = scene(1, events=(event(), event("zone_enter")), anomalies=(anomaly(),))
-        publisher.on_scene(dataclasses.replace(first, strange=strange))
+        readings = {"seeds": Reading(10.0, 7.0, 0.8, 5, {"area_px": 320.5})}
+        publisher.on_scene(dataclasses.replace(first, strange=strange, readings=readings))
         counters.add("yard", "door", "person", "in")
         publisher.on_scene(scene(1, t=20.0, seq=1, events=(event("track_end", t=20.0),)))
         for verb, asked in (("snapshot", {"camera": "yard"}), ("set", {"camera": "yard", "fps": 2})):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.fakes.agent import Process
 from tests.fakes.mosquitto import RUNNING, until
-from tests.faults.conftest import Process
 
 ARTIFACTS = ROOT / "tests" / ".artifacts"
 DESK, PHONE = (1360, 900), (390, 844)
@@ -41,9 +41,11 @@ class Browser:
     """One window."""
 
     def __init__(self, folder: Path, size: tuple[int, int] = DESK) -> None:
-        webdriver = pytest.importorskip("selenium.webdriver")
-        from selenium.webdriver.chrome.service import Service
-
+        try:
+            from selenium import webdriver
+            from selenium.webdriver.chrome.service import Service
+        except ImportError:
+            missing("selenium")
         program, driver = shutil.which("chromium"), shutil.which("chromedriver")
         if not (program and driver):
             missing("chromium" if driver else "chromium-driver")
@@ -75,7 +77,10 @@ class Browser:
         return self.run(f"return {script}")
 
     def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
+        """Once it is there to be clicked."""
+        element = self.driver.find_element("css selector", selector)
+        until(element.is_displayed, selector)
+        element.click()
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver import ActionChains

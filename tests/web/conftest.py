@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 pytest.importorskip("uvicorn", reason="the extra [web] is not installed")
+from tests.web.browser import Browser
 from tests.web.served import Served
+
+
+@pytest.fixture(scope="session")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all: to start it takes longer than most tests."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.kill()
 
 
 @pytest.fixture

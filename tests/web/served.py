@@ -43,9 +43,11 @@ PASSWORD = "correct horse battery"
 class Served:
     """A Site on a port of its own."""
 
-    def __init__(self, folder: Path, extra: str = "", refusal: str = "") -> None:
+    def __init__(
+        self, folder: Path, extra: str = "", refusal: str = "", toml: str = TOML, camera: str = "yard"
+    ) -> None:
         self.path = folder / "agent.toml"
-        self.path.write_text(TOML + extra)
+        self.path.write_text(toml + extra)
         self.reloads: list[str] = []
         self._open = contextlib.ExitStack()
         card = Card("detect", "ssd", scenes.LABELS, Input((300, 300)))
@@ -55,12 +57,16 @@ class Served:
 
         def reload(tell: Callable[[str], None]) -> None:
             self.reloads.append(self.path.read_text())
+            if not refusal:
+                self.settings = config.load(self.path)
+                self.site.take_over(self.settings, self.model)
             tell(refusal)
 
-        self.site = Site(config.load(self.path), self.model, self.path, reload)
+        self.settings = config.load(self.path)
+        self.site = Site(self.settings, self.model, self.path, reload)
         self.port = int(self.site.url.rstrip("/").rpartition(":")[2])
         self.site.start()
-        self.site.on_camera(CameraState("yard", True, ""))
+        self.site.on_camera(CameraState(camera, True, ""))
 
     def ask(
         self, path: str, method: str = "GET", body: object = None, password: str = "", **headers: str

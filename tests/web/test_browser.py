@@ -14,7 +14,7 @@ import pytest
 from agent.data import LookoutError
 from agent.sim import clip
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.web.browser import DESK, PHONE, Browser, missing, sim
+from tests.web.browser import DESK, PHONE, Browser, sim
 
 pytest.importorskip("uvicorn", reason="the extra [web] is not installed")
 
@@ -45,22 +45,16 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        missing("selenium")
+def stage(tmp_path_factory: pytest.TempPathFactory, window: Browser) -> Iterator[Stage]:
     folder, clip_file = tmp_path_factory.mktemp("web"), street()
     with contextlib.ExitStack() as ending:
-        browser = Browser(folder / "profile")
-        ending.callback(browser.kill)
         broker = Broker(folder).start()
         ending.callback(broker.kill)
         heard = Listener(broker.port, "lookout/#")
         ending.callback(heard.close)
         process, url = sim(folder, "--source", clip_file, "--loop", "--broker", f"127.0.0.1:{broker.port}")
         ending.callback(process.stop)
-        yield Stage(browser, url, heard)
+        yield Stage(window, url, heard)
 
 
 @pytest.fixture
@@ -198,6 +192,7 @@ def test_an_object_says_why_it_is_there(browser: Browser) -> None:
     browser.wait("document.getElementById('why').open", "the answer")
     browser.wait("document.querySelector('#why-scores polyline')", "its confidence over time")
     assert "50\u00a0%" in browser.run("return document.getElementById('why-told').textContent")
+    browser.wait("document.getElementById('why-given').naturalWidth > 10", "what the model was given")
     browser.shot("why")
     browser.click("#why-close")
     assert not browser.run("return document.getElementById('why').open")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,13 +41,13 @@ def test_a_moved_corner_changes_one_line_and_keeps_its_comment() -> None:
 
 def test_a_new_zone_line_and_mask_stand_in_the_cameras_section() -> None:
     zones = {"door": DOOR, "mat": Area(SQUARE, labels=("person",), anchor="center")}
-    text = edited(TOML, zones=zones, lines={"gate": Area(((0.2, 0.2), (0.8, 0.2)))}, masks=(SQUARE,))
+    text = edited(TOML, zones=zones, lines={"gate": Area(((0.2, 0.2), (0.8, 0.2)))}, privacy_masks=(SQUARE,))
     camera = config.parse(text, PATH).cameras["yard"]
     assert list(camera.zones) == ["door", "mat"]
     assert camera.zones["mat"].anchor == "center"
     assert camera.zones["door"].enter_s == 2.0
     assert camera.lines["gate"].points == ((0.2, 0.2), (0.8, 0.2))
-    assert camera.masks == (SQUARE,)
+    assert camera.privacy_masks == (SQUARE,)
     for line in TOML.splitlines():
         assert line in text.splitlines()
 
@@ -99,6 +100,7 @@ names = st.text("abcXYZ019_-", min_size=1, max_size=8)
 areas = st.dictionaries(names, st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=6), max_size=4)
 
 
+@hypothesis.settings(deadline=None)
 @given(areas, areas)
 def test_whatever_is_drawn_is_what_the_config_says_or_it_is_refused(first: Any, second: Any) -> None:
     text = TOML

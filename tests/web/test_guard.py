@@ -36,7 +36,12 @@ def all_routes(served: Served) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    return path.replace("{camera}", "yard").replace("{number:int}", "1").replace("{track:int}", "1")
+    return (
+        path.replace("{camera}", "yard")
+        .replace("{number:int}", "1")
+        .replace("{id:uuid}", "019ab3c4-d5e6-7000-8000-000000000000")
+        .replace("{track:int}", "1")
+    )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,14 +14,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from agent import config
 from agent.data import Event
 from agent.device.health import Board
 from agent.publish import Stats
 from agent.web import now
 from tests.fakes import scenes
 from tests.fakes.mosquitto import until
-from tests.web.served import Served, noisy
+from tests.web.served import TOML, Served, noisy
 
+MASKED = "\nprivacy_masks = [[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]]"
 Serve = Callable[..., Served]
 
 
@@ -192,6 +195,29 @@ def test_the_crop_of_a_track_is_there_while_it_is_followed(serve: Serve) -> None
     assert served.status("/crop/yard/1") == 200
     served.site.on_scene(scenes.scene(0, seq=1, t=11.0))
     assert served.status("/crop/yard/1") == 404
+
+
+def test_what_the_model_was_given_is_shown_where_it_looked(serve: Serve) -> None:
+    served = serve()
+    looked = np.array([[0, 0, 400, 400], [32, 16, 160, 176], [300, 300, 400, 400]], np.float32)
+    for seen, size in ((looked, (160, 128)), (None, (225, 300))):  # a crop as it is, a frame as large as the input
+        served.site.on_scene(replace(noisy(0), seen=seen))
+        picture = np.frombuffer(served.ask("/given/yard/1").read(), np.uint8)
+        assert cv2.imdecode(picture, cv2.IMREAD_COLOR).shape[:2] == size
+    served.site.on_scene(replace(noisy(1), seen=looked[2:]))
+    assert served.status("/given/yard/1") == 204
+    assert served.status("/given/yard/2") == 404
+
+
+def test_a_new_privacy_mask_takes_the_last_picture_of_a_camera_that_is_away(serve: Serve) -> None:
+    served = serve()
+    served.site.on_scene(noisy(0))
+    same, masked = (config.parse(TOML.replace("# no camera", f"{more}\n#"), served.path) for more in ("", MASKED))
+    served.site.take_over(same, served.model)
+    assert served.status("/crop/yard/1") == 200
+    served.site.take_over(masked, served.model)
+    assert served.status("/crop/yard/1") == 404
+    assert not served.site._now.scenes
 
 
 def test_scenes_come_as_events_too(serve: Serve) -> None:

@@ -1,8 +1,13 @@
 """The Raspberry Pi's own camera, through picamera2: stamped by its sensor, in RGB whatever the format is called.
 
+    sensor ──▶ ISP ──┬── main   1280 x 720  BGR888  ──▶ Frame.image   crops, snapshots, the live page
+                     └── lores   640 x 360  YUV420  ──▶ Frame.small   motion, and the model where it looks at all of it
+
 The names of libcamera's formats are those of DRM, little-endian: "RGB888" lies in memory as B, G, R, and "BGR888"
 as R, G, B. So "BGR888" is what is asked for; what was given is read back, since a pipeline that cannot give it
-gives something else without a word, and `_TO_RGB` turns that into RGB.
+gives something else without a word, and `_TO_RGB` turns that into RGB. The second stream has to be YUV up to the Pi 4;
+both are asked for in BT.601's colours, which are those that OpenCV reads YUV with. A camera or a board without room
+for a second stream does without.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import cv2
@@ -24,18 +30,19 @@ from agent.data import Array, Frame
 LIVE = True
 NOISY = True
 log = logging.getLogger(__name__)
-_ASKED = "BGR888"
+_ASKED, _ASKED_SMALL = "BGR888", "YUV420"
+_SMALLEST = 640  # px: the small picture is at least so wide; models want 300 to 640, motion 180
 _BUFFERS = 3  # one being exposed, one waiting, one in our hands
 _OLDEST_S = 10.0  # a sensor's stamp that is older is of another clock
 
 # libcamera's name -> (H', W', ...) as it lies in memory, (width, height) -> (H, W, 3) RGB
 _TO_RGB: dict[str, Callable[[Array, tuple[int, int]], Array]] = {
-    "BGR888": lambda a, size: np.array(a[:, : size[0]]),
+    "BGR888": lambda a, size: a[:, : size[0]],
     "RGB888": lambda a, size: cv2.cvtColor(a[:, : size[0]], cv2.COLOR_BGR2RGB),
     "XBGR8888": lambda a, size: cv2.cvtColor(a[:, : size[0]], cv2.COLOR_RGBA2RGB),
     "XRGB8888": lambda a, size: cv2.cvtColor(a[:, : size[0]], cv2.COLOR_BGRA2RGB),
-    "YUV420": lambda a, size: cv2.cvtColor(a, cv2.COLOR_YUV2RGB_I420)[:, : size[0]].copy(),
-    "NV12": lambda a, size: cv2.cvtColor(a, cv2.COLOR_YUV2RGB_NV12)[:, : size[0]].copy(),
+    "YUV420": lambda a, size: cv2.cvtColor(a, cv2.COLOR_YUV2RGB_I420)[:, : size[0]],
+    "NV12": lambda a, size: cv2.cvtColor(a, cv2.COLOR_YUV2RGB_NV12)[:, : size[0]],
     "YUYV": lambda a, size: cv2.cvtColor(a.reshape(size[1], -1, 2)[:, : size[0]], cv2.COLOR_YUV2RGB_YUYV),
     "MJPEG": lambda a, _: a,  # picamera2 has decoded it
 }
@@ -56,17 +63,44 @@ def frames(options: Options) -> Iterator[Frame]:
     """Frames as the sensor makes them, t = when it began to expose. Raises CameraError: absent, busy, silent."""
     name = f"camera {options.camera}"
     with _opened(options, name) as camera:
-        given = camera.camera_configuration()["main"]
-        size, layout = tuple(given["size"]), given["format"]
-        log.info("%s: %dx%d %s (asked for %dx%d %s)", name, *size, layout, *options.size, _ASKED)
-        if layout not in _TO_RGB:
-            raise CameraError(f"{name}: gives {layout}, which is not known; there are: {', '.join(_TO_RGB)}")
+        streams = _streams(camera.camera_configuration(), name)
+        told = " and ".join(f"{stream.name} {stream}" for stream in streams)
+        log.info("%s: %s (asked for %dx%d %s)", name, told, *options.size, _ASKED)
         seq, last = 0, float("-inf")
         while True:
-            image, stamp = _capture(camera, options.timeout_s, name)
+            arrays, stamp = _capture(camera, [stream.name for stream in streams], options.timeout_s, name)
             last = max(_monotonic(stamp), last + 1e-6)
-            yield Frame(np.ascontiguousarray(_TO_RGB[layout](image, size)), seq, last)
+            image, small, *_ = *map(_Stream.rgb, streams, arrays), None
+            yield Frame(image, seq, last, small)
             seq += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One of the camera's pictures, as it was negotiated."""
+
+    name: str  # picamera2's: main, lores
+    size: tuple[int, int]  # (width, height) px
+    layout: str
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]} {self.layout}"
+
+    def rgb(self, array: Array) -> Array:
+        """(H, W, 3) uint8 RGB, C-contiguous, of what picamera2 copied out of the buffer."""
+        return np.ascontiguousarray(_TO_RGB[self.layout](array, self.size))
+
+
+def _streams(given: Mapping[str, Any], name: str) -> list[_Stream]:
+    """The large picture and, where there is one that can be read, the small one."""
+    main, *small = (
+        _Stream(stream, tuple(given[stream]["size"]), given[stream]["format"])
+        for stream in ("main", "lores")
+        if given.get(stream)
+    )
+    if main.layout not in _TO_RGB:
+        raise CameraError(f"{name}: gives {main.layout}, which is not known; there are: {', '.join(_TO_RGB)}")
+    return [main, *(stream for stream in small if stream.layout in _TO_RGB)]
 
 
 @contextlib.contextmanager
@@ -81,14 +115,7 @@ def _opened(options: Options, name: str) -> Iterator[Any]:
     try:
         try:
             camera = picamera2.Picamera2(options.camera)
-            camera.configure(
-                camera.create_video_configuration(
-                    main={"size": options.size, "format": _ASKED},
-                    controls={"FrameRate": options.rate},
-                    transform=libcamera.Transform(hflip=options.hflip, vflip=options.vflip),
-                    buffer_count=_BUFFERS,
-                )
-            )
+            _configure(camera, options, libcamera, name)
             camera.start()
         except (RuntimeError, OSError, ValueError, IndexError) as error:
             raise CameraError(f"{name}: cannot be opened ({_reason(error)})") from error
@@ -96,6 +123,36 @@ def _opened(options: Options, name: str) -> Iterator[Any]:
     finally:
         if camera is not None:
             _close(camera)
+
+
+def _configure(camera: Any, options: Options, libcamera: Any, name: str) -> None:
+    """With a small picture beside the large one, or without where that cannot be had. Raises what picamera2 raises."""
+    small = small_size(options.size)
+    for lores in ({"size": small, "format": _ASKED_SMALL}, None) if small else (None,):
+        wanted = camera.create_video_configuration(
+            main={"size": options.size, "format": _ASKED},
+            lores=lores,
+            colour_space=libcamera.ColorSpace.Smpte170m(),
+            controls={"FrameRate": options.rate},
+            transform=libcamera.Transform(hflip=options.hflip, vflip=options.vflip),
+            buffer_count=_BUFFERS,
+        )
+        try:
+            camera.configure(wanted)
+        except Exception as error:
+            if lores is None:
+                raise
+            log.info("%s: no second stream beside the first (%s)", name, _reason(error))
+        else:
+            return
+
+
+def small_size(size: tuple[int, int]) -> tuple[int, int] | None:
+    """(width, height) px of the small picture: halved while it stays wide enough; None: the large one is small."""
+    width, height = size
+    while width >= 2 * _SMALLEST:
+        width, height = width // 2, height // 2
+    return None if (width, height) == size else (width // 2 * 2, height // 2 * 2)
 
 
 def _close(camera: Any) -> None:
@@ -106,8 +163,8 @@ def _close(camera: Any) -> None:
     camera.close()
 
 
-def _capture(camera: Any, timeout_s: float, name: str) -> tuple[Array, int | None]:
-    """One picture, copied out of the camera's buffer, and the sensor's stamp in ns."""
+def _capture(camera: Any, streams: list[str], timeout_s: float, name: str) -> tuple[list[Array], int | None]:
+    """One picture a stream, copied out of the camera's buffers, and the sensor's stamp in ns."""
     job = camera.capture_request(wait=False)
     try:
         request = camera.wait(job, timeout=timeout_s)
@@ -115,7 +172,7 @@ def _capture(camera: Any, timeout_s: float, name: str) -> tuple[Array, int | Non
         raise CameraError(f"{name}: no frame for {timeout_s:g} s (cable? another program?)") from error
     try:
         metadata: Mapping[str, int] = request.get_metadata()
-        return request.make_array("main"), metadata.get("SensorTimestamp")
+        return [request.make_array(stream) for stream in streams], metadata.get("SensorTimestamp")
     finally:
         request.release()
 

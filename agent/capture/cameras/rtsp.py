@@ -43,7 +43,7 @@ def frames(options: Options) -> Iterator[Frame]:
 
 
 def without_password(url: str) -> str:
-    """rtsp://user:secret@host/path -> rtsp://host/path."""
+    """rtsp://user:secret@host/path?key=secret -> rtsp://host/path."""
     scheme, rest = url.split("://", 1)
     authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

@@ -43,6 +43,8 @@ def frames(options: Options) -> Iterator[Frame]:
     capture.set(cv2.CAP_PROP_FPS, options.rate)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     given = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    log.info("camera %s: %dx%d at %.4g fps (asked for %dx%d at %.4g)", name, *given, fps, *options.size, options.rate)
+    fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("ascii", "replace")
+    got = f"{given[0]}x{given[1]} {fourcc} at {capture.get(cv2.CAP_PROP_FPS):.4g} fps"
+    asked = f"{options.size[0]}x{options.size[1]} {options.fourcc} at {options.rate:.4g}"
+    log.info("camera %s: %s (asked for %s)", name, got, asked)
     yield from opencv.frames(capture, f"camera {name}: gave no frame (unplugged?)")

@@ -3,8 +3,8 @@
     loop    ──frame──frame──frame──frame──▶        asks (a copy of the place goes along), and takes the answer later
     thread     └──look──┐  rests 3×  └──look──     one look at a time for all cameras: at most a quarter of one core
 
-Who asks again before the answer is there is not heard: nothing piles up. The thread has the lowest priority. Before
-`start` there is no thread and a look is made at once, by who asks: a replay is the same every time.
+Who asks again before the answer was taken is not heard (Errand): nothing piles up. The thread has the lowest priority.
+Before `start` there is no thread and a look is made at once, by who asks: a replay is the same every time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 log = logging.getLogger(__name__)
 _REST = 3.0  # × the time that a look took
 _NICE = 19
+T = TypeVar("T")
 
 
 class Aside:
@@ -62,3 +64,31 @@ class Aside:
             except Exception:
                 log.exception("a second look failed; the next one is tried all the same")
             self._stopping.wait(_REST * (time.perf_counter() - begin))
+
+
+class Errand(Generic[T]):
+    """One look at a time for one who asks; it asks and takes the answer in one thread."""
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+        self._answer: T | None = None
+        self.is_free = True  # else the last answer is not there, or was not taken
+
+    def ask(self, look: Callable[[], T]) -> None:
+        """Have it made; only while `is_free`. A look that fails has no answer."""
+        self.is_free = False
+        self._aside.do(lambda: self._run(look))
+
+    def answer(self) -> T | None:
+        """What came of it; None while there is none. Each is told once."""
+        found, self._answer = self._answer, None
+        if found is not None:
+            self.is_free = True
+        return found
+
+    def _run(self, look: Callable[[], T]) -> None:
+        try:
+            self._answer = look()
+        except BaseException:
+            self.is_free = True
+            raise

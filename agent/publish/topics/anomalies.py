@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from agent import overlay
 from agent.data import Scene
 from agent.publish import JPEG, Durable, Live, Message, Scope, State, Topic, wire
-from agent.publish.pictures import jpeg
+from agent.publish.pictures import jpeg, shown
 
 _PRIORITY = 3  # above every event of a track, a zone or a line
 
@@ -60,7 +60,7 @@ class _Anomalies(Topic):
             seen = scene.strange.get(draft.source) if draft.active and self._options.snapshots else None
             if seen and 0 not in scene.frame.image.strides:  # else its picture was dropped on the way here
                 where = self._scope.topic(scene.camera, "anomalies", draft.id, "snapshot")
-                picture = overlay.glow(scene.frame.image, seen.heat, seen.xyxy)
+                picture = overlay.glow(shown(scene), seen.heat, seen.xyxy)
                 yield Live(where, jpeg(picture, self._options.jpeg_quality), JPEG, qos=1)
                 draft = msgspec.structs.replace(draft, detail={**draft.detail, "snapshot": where})
             yield Durable(topic, draft, _PRIORITY)

@@ -1,7 +1,7 @@
 """command/<verb> -> command/<verb>/result: what is asked of the agent from outside. Off unless switched on.
 
-What was set is shown, retained, on <camera>/<setting>/state: detection, confidence, fps, masks. What the loop has to
-do (reload, update_model) is answered once it is done or refused.
+What was set is shown, retained, on <camera>/<setting>/state: detection, confidence, fps, motion_masks, privacy_masks.
+What the loop has to do (reload, update_model) is answered once it is done or refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from agent.data import Event, Scene
 from agent.publish import JPEG, Durable, Live, Message, Order, Received, Scope, State, Topic, commands, wire
 from agent.publish.commands import CommandError
-from agent.publish.pictures import jpeg
+from agent.publish.pictures import jpeg, shown
 from agent.publish.switches import Wanted
 
 Verb = Literal["snapshot", "set", "reset_counts", "reload", "update_model"]
@@ -109,12 +109,14 @@ class _Command(Topic):
         scene = self._latest.get(asked.camera)
         if scene is None:
             raise CommandError(f"camera {asked.camera} has not shown anything yet")
-        picture = jpeg(scene.frame.image, self._options.jpeg_quality)
+        picture = jpeg(shown(scene), self._options.jpeg_quality)
         yield Live(self._scope.topic(asked.camera, "snapshot"), picture, JPEG, qos=1)
 
     def _set(self, asked: commands.Set) -> Iterator[Message]:
         named = {field: value for field, value in msgspec.structs.asdict(asked).items() if value is not msgspec.UNSET}
         del named["camera"]
+        if "privacy_masks" in named:
+            self._latest.pop(asked.camera, None)  # it shows what is to be hidden
         wanted = msgspec.structs.replace(self._scope.switches[asked.camera], **named)
         self._scope.switches.put(asked.camera, wanted)
         yield from self._states(asked.camera)
@@ -130,6 +132,11 @@ class _Command(Topic):
             "detection": "OFF" if wanted.detection is False else "ON",
             "confidence": "default" if wanted.confidence is None else f"{wanted.confidence:g}",
             "fps": "default" if wanted.fps is None else f"{wanted.fps:g}",
-            "masks": "default" if wanted.masks is None else msgspec.json.encode(wanted.masks).decode(),
+            "motion_masks": _polygons(wanted.motion_masks),
+            "privacy_masks": _polygons(wanted.privacy_masks),
         }
         return [State(self._scope.topic(camera, name, "state"), text.encode()) for name, text in shown.items()]
+
+
+def _polygons(masks: tuple[Any, ...] | None) -> str:
+    return "default" if masks is None else msgspec.json.encode(masks).decode()

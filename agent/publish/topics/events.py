@@ -25,7 +25,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """[mqtt.topics.events]."""
 
     enabled: bool = True
-    update_s: Annotated[float, Meta(ge=0)] = 5.0  # at most one track_update per track in this time
+    update_s: Annotated[float, Meta(ge=0)] = 5.0  # at most one track_update a track in this time, but for a new name
     snapshots: bool = False  # a JPEG of each track's best moment on <camera>/events/<id>/snapshot
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 85
 
@@ -58,7 +58,8 @@ class _Events(Topic):
     def _messages(self, event: Event, scene: Scene) -> Iterator[Message]:
         key = (scene.camera, event.track_id) if event.track_id is not None else None
         label, last = self._told.get(key, (None, float("-inf"))) if key else (None, float("-inf"))
-        if event.kind == "track_update" and event.t - last < self._options.update_s:
+        is_news = "recognised" in event.detail  # else an update says only that it goes on
+        if event.kind == "track_update" and not is_news and event.t - last < self._options.update_s:
             return
         label = self._label(event, scene) or label
         if key and event.kind == "track_end":

@@ -60,7 +60,9 @@ class _Frigate(Topic):
             if before is None:
                 yield self._event("new", after, after)
             elif (
-                before["current_zones"] != after["current_zones"] or now - self._told_at[key] >= self._options.update_s
+                before["current_zones"] != after["current_zones"]
+                or (before["sub_label"] or [None])[0] != (after["sub_label"] or [None])[0]
+                or now - self._told_at[key] >= self._options.update_s
             ):
                 yield self._event("update", before, after)
             else:
@@ -87,13 +89,15 @@ class _Frigate(Topic):
         x1, x2 = max(0, x1), min(width, x2)
         y1, y2 = max(0, y1), min(height, y2)
         entered = before["entered_zones"] if before else []
+        known = scene.recognised.get(int(tracks.track_id[row]), {}).values()
+        named = [[one.value, round(one.confidence, 4)] for one in known if isinstance(one.value, str)]
         return {
             "id": before["id"] if before else f"{start:.6f}-{scene.camera}{int(tracks.track_id[row])}",
             "camera": scene.camera,
             "frame_time": self._wall(scene.frame.t),
             "snapshot": None,
             "label": self._scope.sender.label(int(tracks.class_id[row])),
-            "sub_label": None,
+            "sub_label": next(iter(named), None),  # what a second look calls it, and how sure it is
             "top_score": max(score, before["top_score"] if before else 0.0),
             "false_positive": False,
             "start_time": start,

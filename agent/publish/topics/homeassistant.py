@@ -73,6 +73,8 @@ def offer(scope: Scope, labels: Iterable[str]) -> dict[str, Any]:
         components |= _camera(scope, camera)
         for zone in scope.zones.get(camera, ()):
             components |= _zone(scope, camera, zone, labels)
+        for name in scope.second.get(camera, ()):
+            components |= _second(scope, camera, name)
         if "set" in scope.obeys:
             components |= _controls(scope, camera)
     if scope.offers and "update_model" in scope.obeys:
@@ -168,6 +170,20 @@ def _zone(scope: Scope, camera: str, zone: str, labels: Iterable[str]) -> dict[s
         **_available(scope, camera),
     }
     return {**counts, f"{camera}_{zone}_occupied": occupied}
+
+
+def _second(scope: Scope, camera: str, name: str) -> dict[str, Component]:
+    """What a second look says; the rest of its message as attributes."""
+    topic = scope.topic(camera, "second", name)
+    sensor = {
+        "platform": "sensor",
+        "name": f"{camera} {name}",
+        "state_topic": topic,
+        "value_template": "{{ 'unknown' if value_json.value is none else value_json.value }}",
+        "json_attributes_topic": topic,
+        **_available(scope, camera),
+    }
+    return {f"{camera}_second_{name}": sensor}
 
 
 def _controls(scope: Scope, camera: str) -> dict[str, Component]:

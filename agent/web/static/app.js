@@ -65,7 +65,8 @@ function scene(told) {
   const names = {};
   for (const track of told.tracks) names[track.label] = (names[track.label] || 0) + 1;
   const seen = Object.entries(names).map(([label, n]) => `${n} × ${label}`).join(", ");
-  say(find("summary"), seen || "nothing in sight");
+  const read = Object.entries(told.readings || {}).map(([name, { value }]) => `${name}: ${value ?? "unknown"}`).join(", ");
+  say(find("summary"), [seen || "nothing in sight", read].filter(Boolean).join(" · "));
   if (now - looked < 1000) return;
   looked = now;
   tiles.fps.tell(told.fps);
@@ -84,7 +85,7 @@ function health({ board, mqtt }) {
   tiles.cpu.tell(board.cpu === null ? null : board.cpu * 100);
   tiles.rss.tell(board.rss_mb);
   const slow = board.thermal_level ? `, slowed by heat (level ${board.thermal_level})` : "";
-  say(find("runs-on"), `on ${board.runs_on || "?"}${slow}`);
+  say(find("runs-on"), `${board.runs_on ? `on ${board.runs_on}` : ""}${slow}`);
   find("stages").dataset.mean = "1";
   find("stages").replaceChildren(...bars(board.stage_ms));
 }

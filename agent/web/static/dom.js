@@ -37,7 +37,9 @@ export async function ask(url, body) {
 export const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
 
 export function clock(time) {
-  return new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const then = new Date(time), today = then.toDateString() === new Date().toDateString();
+  const day = today ? "" : `${then.toLocaleDateString([], { day: "numeric", month: "short" })}, `;
+  return day + then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
 // A steady hue a label; neighbours look different (steps of the golden angle).

@@ -1,4 +1,4 @@
-// The editor of zones, lines and masks. The agent itself checks every drawing; nothing is saved that it would refuse.
+// The editor of zones, lines and the two kinds of mask. The agent itself checks every drawing; nothing is saved that it would refuse.
 
 import { ask, el, find, percent, say, svg } from "/dom.js";
 import { shape } from "/picture.js";
@@ -8,8 +8,12 @@ const layer = find("drawing");
 const STARTS = {
   zone: [[0.35, 0.45], [0.65, 0.45], [0.65, 0.85], [0.35, 0.85]],
   line: [[0.3, 0.6], [0.7, 0.6]],
-  mask: [[0.05, 0.05], [0.3, 0.05], [0.3, 0.2], [0.05, 0.2]],
+  privacy: [[0.05, 0.05], [0.3, 0.05], [0.3, 0.2], [0.05, 0.2]],
+  motion: [[0.65, 0.05], [0.9, 0.05], [0.9, 0.2], [0.65, 0.2]],
 };
+const MASKS = ["privacy", "motion"];
+const masks = (kind) => `${kind}_masks`; // their key in the config
+const isMask = ({ kind }) => MASKS.includes(kind);
 const round = (v) => Math.round(Math.min(1, Math.max(0, v)) * 1e4) / 1e4;
 
 export class Editor {
@@ -18,6 +22,7 @@ export class Editor {
     find("edit").addEventListener("click", () => (this.open ? this.close() : this.start()));
     find("cancel").addEventListener("click", () => this.close());
     find("save").addEventListener("click", () => this.save());
+    find("copy").addEventListener("click", () => this.copy());
     for (const kind of Object.keys(STARTS)) find(`add-${kind}`).addEventListener("click", () => this.add(kind));
     find("shape").addEventListener("submit", (event) => event.preventDefault());
     find("shape-name").addEventListener("input", (event) => this.change((one) => (one.name = event.target.value.trim())));
@@ -33,14 +38,19 @@ export class Editor {
   async start() {
     const [told, state] = await Promise.all([ask("/api/config"), ask("/api/state")]);
     if (!told.ok) return;
-    const { zones, lines, masks } = state.cameras[this.camera()];
+    const camera = state.cameras[this.camera()];
     const area = (kind, name, points, { labels, anchor }) => ({ kind, name, was: name, points, labels: [...labels], anchor });
     this.shapes = [
-      ...Object.entries(zones).map(([name, zone]) => area("zone", name, zone.polygon, zone)),
-      ...Object.entries(lines).map(([name, line]) => area("line", name, line.points, line)),
-      ...masks.map((points, n) => area("mask", `mask ${n + 1}`, points, { labels: [], anchor: "center" })),
+      ...Object.entries(camera.zones).map(([name, zone]) => area("zone", name, zone.polygon, zone)),
+      ...Object.entries(camera.lines).map(([name, line]) => area("line", name, line.points, line)),
+      ...MASKS.flatMap((kind) => camera[masks(kind)].map((points, n) => area(kind, `${kind} mask ${n + 1}`, points, { labels: [], anchor: "center" }))),
     ];
     this.base = told.version;
+    this.writable = told.writable;
+    find("save").hidden = !told.writable;
+    for (const id of ["by-hand", "copy"]) find(id).hidden = told.writable;
+    say(find("by-hand"), `This page cannot save here: the agent may not write ${told.path}. Put these lines in the place of what it says about the drawings of ${this.camera()}, then run “systemctl reload lookout”.`);
+    say(find("copy"), "Copy the lines");
     this.chosen = this.shapes[0] || null;
     find("editor").hidden = false;
     find("picture").classList.add("editing");
@@ -61,15 +71,16 @@ export class Editor {
   }
 
   add(kind) {
-    const names = new Set(this.shapes.map((one) => one.name));
+    const names = new Set(this.shapes.map((one) => one.name)), mask = isMask({ kind });
+    const called = (n) => (mask ? `${kind} mask ${n}` : `${kind}-${n}`);
     let n = 1;
-    while (names.has(`${kind}-${n}`)) n += 1;
+    while (names.has(called(n))) n += 1;
     const shift = 0.03 * (this.shapes.length % 5);
     const points = STARTS[kind].map(([x, y]) => [round(x + shift), round(y + shift / 2)]);
-    this.chosen = { kind, name: kind === "mask" ? `mask ${n}` : `${kind}-${n}`, was: "", points, labels: [], anchor: "bottom_center" };
+    this.chosen = { kind, name: called(n), was: "", points, labels: [], anchor: "bottom_center" };
     this.shapes.push(this.chosen);
     this.changed();
-    (kind === "mask" ? layer.querySelector(".handle") : find("shape-name")).focus({ preventScroll: true });
+    (mask ? layer.querySelector(".handle") : find("shape-name")).focus({ preventScroll: true });
     find("shape-name").select();
   }
 
@@ -95,12 +106,12 @@ export class Editor {
 
   drawn() {
     const named = (kind) => Object.fromEntries(this.shapes.filter((one) => one.kind === kind).map(({ name, points, labels, anchor, was }) => [name, { points, labels, anchor, was }]));
-    const masks = this.shapes.filter((one) => one.kind === "mask").map((one) => one.points);
-    return { camera: this.camera(), base: this.base, zones: named("zone"), lines: named("line"), masks };
+    const painted = (kind) => ({ [masks(kind)]: this.shapes.filter((one) => one.kind === kind).map((one) => one.points) });
+    return { camera: this.camera(), base: this.base, zones: named("zone"), lines: named("line"), ...painted("privacy"), ...painted("motion") };
   }
 
   flaw() {
-    const names = this.shapes.filter((one) => one.kind !== "mask").map((one) => one.name);
+    const names = this.shapes.filter((one) => !isMask(one)).map((one) => one.name);
     const twice = names.find((name, n) => names.indexOf(name) !== n);
     if (twice !== undefined) return `Two are called “${twice}”: each needs a name of its own.`;
     const unknown = this.shapes.flatMap((one) => one.labels).find((label) => !this.picture.labels.includes(label));
@@ -110,10 +121,10 @@ export class Editor {
   async check() {
     const asked = JSON.stringify(this.drawn()), flaw = this.flaw();
     if (flaw) return this.verdict(flaw, "bad");
-    const { reason, diff } = await ask("/api/drawing/check", this.drawn());
+    const { reason, diff, toml } = await ask("/api/drawing/check", this.drawn());
     if (!this.open || asked !== JSON.stringify(this.drawn())) return; // it was drawn on meanwhile
     if (reason) this.verdict(reason, "bad");
-    else this.verdict(diff ? "Good. This is what changes in agent.toml:" : "Nothing has changed yet.", diff ? "good" : "", diff);
+    else this.verdict(diff ? `Good. ${this.writable ? "This is what changes in agent.toml" : "These lines belong there"}:` : "Nothing has changed yet.", diff ? "good" : "", diff, toml);
   }
 
   async save() {
@@ -134,12 +145,22 @@ export class Editor {
     say(find("save"), busy ? "Saving …" : "Save and take over");
   }
 
-  verdict(text, mood, diff = "") {
+  // Also where the page is not served by https, and the browser has no clipboard to write to.
+  copy() {
+    find("toml").select();
+    say(find("copy"), document.execCommand("copy") ? "Copied" : "Selected: copy with Ctrl+C");
+  }
+
+  verdict(text, mood, diff = "", toml = "") {
     const verdict = find("verdict");
     say(verdict, text);
     verdict.className = `verdict ${mood}`;
     find("save").disabled = !(mood === "good" && diff);
-    find("diff").hidden = !diff;
+    find("copy").disabled = !diff;
+    find("toml").value = toml;
+    find("toml").rows = Math.min(14, toml.split("\n").length);
+    find("toml").hidden = this.writable || !diff;
+    find("diff").hidden = !this.writable || !diff;
     find("diff").replaceChildren(...diff.split("\n").filter((line) => !line.startsWith("@@")).map((line) => el("span", { class: line.startsWith("+") ? "plus" : line.startsWith("-") ? "minus" : "same" }, `${line}\n`)));
   }
 
@@ -159,16 +180,16 @@ export class Editor {
     const one = this.chosen;
     find("shape").hidden = !one;
     if (!one) return;
-    find("shape").className = `of-${one.kind}`;
+    find("shape").className = `of-${one.kind} ${isMask(one) ? "of-mask" : ""}`;
     const put = (id, value) => { if (find(id) !== document.activeElement) find(id).value = value; };
     put("shape-name", one.name);
-    find("shape-name").disabled = one.kind === "mask";
+    find("shape-name").disabled = isMask(one);
     put("shape-labels", one.labels.join(", "));
     put("shape-anchor", one.anchor);
   }
 
   sketch(one) {
-    const group = shape(one.kind, one.points, this.picture.size, one.kind === "mask" ? "" : one.name);
+    const group = shape(one.kind, one.points, this.picture.size, isMask(one) ? "" : one.name);
     group.classList.add("sketch");
     group.classList.toggle("chosen", one === this.chosen);
     group.addEventListener("pointerdown", (event) => {

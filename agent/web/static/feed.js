@@ -12,10 +12,13 @@ const WORDS = {
   line_cross: (m) => `${who(m)} crossed ${m.source} (${m.detail.direction})`,
   track_start: (m) => `${who(m)} appeared`,
   track_end: (m) => `${who(m)} is gone`,
+  track_update: (m) => `${who(m)}: ${known(m)}`,
+  reading: (m) => `${m.source}: ${m.detail.value ?? "unknown"}`,
   config_changed: () => "The config was taken over",
   config_rejected: () => "A config was not taken over",
 };
 
+const known = (m) => Object.entries(m.detail.recognised || {}).map(([name, { value }]) => `${name} ${value ?? "unknown"}`).join(", ");
 const who = (m) => `${m.label || "object"} ${m.track ?? ""}`.trim();
 
 function kind(message) {
@@ -35,11 +38,20 @@ function told(message) {
   return [words ? words(message) : message.kind.replaceAll("_", " "), message.detail.reason && !words ? message.detail.reason : more];
 }
 
+// The small picture of this run, else the one on the disk; a click opens the latter.
+function shown({ picture, snapshot, number }, title) {
+  if (!picture && !snapshot) return null;
+  const kept = `/snapshot/${snapshot}`, src = picture ? `/picture/${number}` : kept;
+  const gone = () => (snapshot && !image.src.endsWith(kept) ? (image.src = kept) : (image.hidden = true));
+  const image = el("img", { src, alt: `Picture: ${title}`, loading: "lazy", onerror: gone });
+  return snapshot ? el("a", { href: kept, target: "_blank", rel: "noopener" }, image) : image;
+}
+
 export function happened(message) {
   if (seen.has(message.number)) return;
   seen.add(message.number);
   const [title, more] = told(message), sort = kind(message);
-  const picture = message.picture ? el("img", { src: `/picture/${message.number}`, alt: `Picture: ${title}`, loading: "lazy" }) : null;
+  const picture = shown(message, title);
   const when = el("time", { datetime: message.time }, clock(message.time));
   const severity = sort === "anomaly" ? el("span", { class: "badge" }, `severity ${percent(message.severity)}`) : null;
   const item = el("li", { class: `item ${sort}`, "data-kind": message.kind }, el("span", { class: "dot", "aria-hidden": "true" }),

@@ -73,7 +73,8 @@ export class Picture {
     for (const track of list) {
       const one = this.drawn.get(track.id) || this.born(track);
       const [x1, y1, x2, y2] = track.box.map((v, i) => v * (i % 2 ? height : width));
-      const text = `${track.label} ${percent(track.confidence)}`;
+      const known = Object.values(track.recognised || {}).flatMap(({ value }) => (value === null ? [] : [value]));
+      const text = [track.label, percent(track.confidence), ...known].join(" ");
       set(one.box, { x: x1, y: y1, width: Math.max(1, x2 - x1), height: Math.max(1, y2 - y1) });
       say(one.text, text);
       set(one.group, { "aria-label": `${track.label} ${track.id}, ${percent(track.confidence)}: why?` });
@@ -115,13 +116,14 @@ export class Picture {
     this.section = section;
     areas.replaceChildren();
     if (!section) return;
-    for (const mask of section.masks) areas.append(shape("mask", mask, this.size, ""));
+    for (const mask of section.privacy_masks) areas.append(shape("privacy", mask, this.size, ""));
+    for (const mask of section.motion_masks) areas.append(shape("motion", mask, this.size, ""));
     for (const [name, zone] of Object.entries(section.zones)) areas.append(shape("zone", zone.polygon, this.size, name));
     for (const [name, line] of Object.entries(section.lines)) areas.append(shape("line", line.points, this.size, name));
   }
 }
 
-// One zone, line or mask: points in 0..1 -> a group.
+// One zone, line or mask of either kind: points in 0..1 -> a group.
 export function shape(kind, points, [width, height], name, index = 0) {
   const px = points.map(([x, y]) => [x * width, y * height]);
   const joined = px.map((p) => p.map((v) => Math.round(v * 10) / 10).join()).join(" ");

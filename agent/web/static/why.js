@@ -3,22 +3,26 @@
 import { el, find, percent } from "/dom.js";
 import { spark } from "/charts.js";
 
+const AGAIN_MS = 1000;
 const dialog = find("why");
 let showing = null;
 
 export function why(picture, camera, id, limits) {
   showing = { picture, camera, id, limits };
-  find("why-crop").hidden = true;
-  crop();
+  for (const part of ["why-crop", "why-input"]) find(part).hidden = true;
+  load("why-crop", find("why-crop"), "crop");
+  load("why-given", find("why-input"), "given");
   tell();
   dialog.showModal();
 }
 
-function crop() {
-  const image = find("why-crop");
-  image.onload = () => (image.hidden = false);
-  image.onerror = () => (image.hidden = true);
-  image.src = `/crop/${encodeURIComponent(showing.camera)}/${showing.id}?${Date.now()}`;
+// Not in every frame is each object looked at: it is asked for until there is a picture.
+function load(id, part, kind) {
+  const image = find(id), of = showing;
+  image.onload = () => (part.hidden = false);
+  image.onerror = () => setTimeout(() => showing === of && of.picture.drawn.has(of.id) && ask(), AGAIN_MS);
+  const ask = () => (image.src = `/${kind}/${encodeURIComponent(of.camera)}/${of.id}?${Date.now()}`);
+  ask();
 }
 
 // Called with each scene while the dialog is open.

@@ -198,6 +198,20 @@ def test_a_reset_opens_the_node_of_the_right_device(
     assert not edgetpu._reset("pci:0")
 
 
+def test_threads_are_the_processors_that_stands_in(behave: Callable[[str], object], model: Path) -> None:
+    accelerated = edgetpu.Backend(model, 2)
+    runner = accelerated._runner
+    accelerated.use(1)
+    assert runner is accelerated._runner
+    assert runner.threads == 1  # of the delegate's interpreter, as before
+    behave("absent")
+    standing_in = edgetpu.Backend(model, 2)
+    before = infer(standing_in)
+    standing_in.use(1)
+    assert (standing_in.threads, standing_in._runner.threads) == (1, 1)
+    assert np.array_equal(infer(standing_in), before)
+
+
 def test_an_accelerator_that_is_back_is_used_again(
     behave: Callable[[str], object], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

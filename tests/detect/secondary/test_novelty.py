@@ -9,7 +9,8 @@ import pytest
 from agent.data import Frame
 from agent.detect.secondary import memory
 from agent.detect.secondary.aside import Aside
-from agent.detect.secondary.novelty import Novelty, Watcher, cut
+from agent.detect.secondary.crops import cut
+from agent.detect.secondary.novelty import Novelty, Watcher
 from agent.modelfile import ModelError
 from tests.detect.secondary import places
 

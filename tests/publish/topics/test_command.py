@@ -83,7 +83,8 @@ def test_set_changes_only_what_is_named_and_shows_it() -> None:
         "lookout/pi/yard/detection/state": b"OFF",
         "lookout/pi/yard/confidence/state": b"0.5",
         "lookout/pi/yard/fps/state": b"2",
-        "lookout/pi/yard/masks/state": b"default",
+        "lookout/pi/yard/motion_masks/state": b"default",
+        "lookout/pi/yard/privacy_masks/state": b"default",
     }
     assert outcome(messages) == {
         "verb": "set",
@@ -145,8 +146,12 @@ def test_counts_are_reset_by_name() -> None:
         ("set", b"", "Object missing required field `camera`"),
         ("snapshot", {"camera": "gate"}, "camera gate has not shown anything yet"),
         ("shell", {"run": "ls"}, "not allowed; allowed here: snapshot, set, reset_counts, reload"),
-        ("set", {"camera": "yard", "masks": [[[0, 0], [1, 1]]]}, "Expected `array` of length >= 3 - at `$.masks[0]`"),
-        ("set", {"camera": "yard", "masks": [[[0, 0], [1, 1], [0.5, 0.5]]]}, "masks[0] has no area"),
+        (
+            *("set", {"camera": "yard", "motion_masks": [[[0, 0], [1, 1]]]}),
+            "Expected `array` of length >= 3 - at `$.motion_masks[0]`",
+        ),
+        ("set", {"camera": "yard", "motion_masks": [[[0, 0], [1, 1], [0.5, 0.5]]]}, "motion_masks[0] has no area"),
+        ("set", {"camera": "yard", "privacy_masks": [[[0, 0], [1, 1], [1, 0], [0, 1]]]}, "privacy_masks[0] crosses"),
         ("reload", {"path": "/etc/passwd"}, "Object contains unknown field `path`"),
         ("update_model", {"file": "m.tflite", "sha256": "ab" * 32}, "not allowed; allowed here: snapshot, set"),
     ],
