@@ -14,7 +14,7 @@ YOLO    := tests/bench/.venv-ultralytics
 
 .DEFAULT_GOAL := help
 export PI CONFIG MODEL SSH
-.PHONY: help sim test check models bench bench-anomalies faults golden lock clean system-test-tools deploy rollback undeploy deb test-system arm64
+.PHONY: help sim test check models bench bench-anomalies bench-convert faults golden lock clean system-test-tools deploy rollback undeploy deb test-system arm64 lanes-emulated lanes-native
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,16 +36,15 @@ bench: $(VENV)/.test system-test-tools  ## time the pipeline beside other loops,
 	  $(BIN)/python -m venv --without-pip $(PEER) && $(BIN)/python -m pip --python $(PEER)/bin/python install \
 	    --quiet --disable-pip-version-check -c requirements.lock -e . supervision trackers && \
 	  touch $(PEER)/.done; } || { rm -rf $(PEER); echo "bench: supervision cannot be installed; its row will say so"; }
-	@test -e $(YOLO)/.done || { echo "setting up $(YOLO) (once)" && rm -rf $(YOLO) && \
-	  $(BIN)/python -m venv --without-pip $(YOLO) && $(BIN)/python -m pip --python $(YOLO)/bin/python install \
-	    --quiet --disable-pip-version-check -e . ultralytics torch==2.13.0 "litert-torch>=0.10" && \
-	  $(YOLO)/bin/python -m tests.bench.untrained && \
-	  touch $(YOLO)/.done; } || { rm -rf $(YOLO); echo "bench: ultralytics cannot be installed; its row will say so"; }
+	@$(MAKE) --no-print-directory $(YOLO)/.done || echo "bench: ultralytics cannot be installed; its row will say so"
 	@$(BIN)/python -m tests.bench && $(BIN)/python -m tests.bench.latency && $(BIN)/python -m tests.bench.outbox && \
 	  $(BIN)/python -m tests.bench.web
 
 bench-anomalies: $(VENV)/.test  ## every kind of anomaly, measured; DATA=../shared/data ARGS="--fps 2 --seeds 1"
 	@$(BIN)/python -m tests.bench.anomalies $(if $(DATA),--data $(DATA)) $(ARGS)
+
+bench-convert: $(VENV)/.test $(YOLO)/.done  ## YOLOv8n and YOLO11n trained on shapes, int8 by us and by others: half an hour, 8 GB
+	@$(BIN)/python -m tests.bench.convert --peer $(YOLO)/bin/python $(ARGS)
 
 faults: $(VENV)/.test system-test-tools  ## hundreds of kills, frozen brokers, full disks: half an hour
 	@LOOKOUT_FAULTS=full $(BIN)/python -m pytest tests/faults
@@ -69,11 +68,17 @@ undeploy:  ## off a Pi, but for its config and state: PI=user@host
 deb: | $(BIN)/pip  ## build/lookout_*.deb for a Pi without internet: RELEASE=bookworm or trixie
 	@$(BIN)/python systemd/deb.py build --release $(RELEASE)
 
-test-system: | $(BIN)/pip  ## as root: real picamera2, systemd, sshd, deploys, the .deb in a container; ARGS="camera", "deploy", "deb"
+test-system: $(VENV)/.sim  ## as root: a Pi's surroundings without a Pi; ARGS="camera verify deploy deb power userland machine"
 	@PYTHON=$(BIN)/python tests/system/run.sh $(ARGS)
 
-arm64: | $(BIN)/pip  ## as root: a Pi's wheels under qemu, outputs bit by bit, and an ARM machine with a camera; ARGS="trixie"
-	@PYTHON=$(BIN)/python tests/system/arm64.sh $(ARGS) && PYTHON=$(BIN)/python tests/system/vm.sh
+arm64:  ## as root: all of test-system, the half that is emulated beside the half that is not: a quarter of an hour
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lanes-emulated lanes-native
+
+lanes-emulated: $(VENV)/.sim
+	@PYTHON=$(BIN)/python tests/system/run.sh userland machine
+
+lanes-native: | $(BIN)/pip
+	@PYTHON=$(BIN)/python tests/system/run.sh camera verify deploy deb power
 
 clean:  ## remove the environments and caches of this tree
 	@rm -rf $(VENV) .venv-* $(PEER) $(YOLO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -90,6 +95,13 @@ $(VENV)/.test: pyproject.toml requirements.lock | $(BIN)/pip
 $(VENV)/.models: pyproject.toml requirements.lock | $(BIN)/pip
 	@echo "setting up $(VENV) with TensorFlow for the converter (once)"
 	@$(PIP) -e '.[convert,tensorflow]' && touch $@
+
+# Ultralytics is AGPL-3.0: a peer in an environment of its own, never a dependency.
+$(YOLO)/.done: | $(VENV)/.test
+	@echo "setting up $(YOLO) (once)" && rm -rf $(YOLO) && $(BIN)/python -m venv --without-pip $(YOLO) && \
+	  $(BIN)/python -m pip --python $(YOLO)/bin/python install --quiet --disable-pip-version-check -e . \
+	    ultralytics==8.4.190 torch==2.14.1 torchvision==0.29.1 litert-torch==0.10.0 onnx==1.23.2 && \
+	  $(YOLO)/bin/python -m tests.bench.untrained && touch $@ || { rm -rf $(YOLO); exit 1; }
 
 # The shipped model's source; its install script rebuilds a native module, so it is only packed, never installed.
 $(ARCHIVE):

@@ -21,12 +21,13 @@ from pip._vendor.packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 OLDEST_GLIBC = 17  # manylinux_2_17, the oldest that wheels are built for
+KEPT = ("wheels", "constraints.txt", "requirements.lock")  # in OUT, from one time to the next
 NOT_BUILT = (".*", "build", "*.egg-info", "tests", "__pycache__")
 # What Pi OS bookworm's picamera2 comes with is compiled for NumPy 1, and does not load beside NumPy 2. All others do
 # with NumPy 1.26, OpenCV's own word (numpy>=2) notwithstanding.
 NUMPY_OF_THE_SYSTEM = {"3.11": "numpy==1.26.4"}
 EXTRAS = ("signed",)  # of pyproject.toml, that every device gets
-INSTALLED = ("lookout.service", "60-lookout.rules", "agent.toml", "install.sh")
+INSTALLED = ("lookout.service", "60-lookout.rules", "restart.conf", "agent.toml", "install.sh")
 
 
 def main() -> None:
@@ -37,26 +38,44 @@ def main() -> None:
     parser.add_argument("--machine", required=True, help="the device's, as `uname -m` says")
     parser.add_argument("--glibc", required=True, help="the device's, as 2.41")
     args = parser.parse_args()
-    wheels = args.out / "wheels"
-    shutil.rmtree(args.out, ignore_errors=True)
-    wheels.mkdir(parents=True)
-    wanted = requirements(environment(args.python, args.machine))
-    constraints = args.out / "constraints.txt"
-    constraints.write_text("\n".join(pins(environment(args.python, args.machine))) + "\n")
-    target = [f"--platform={tag}" for tag in platforms(args.machine, args.glibc)]
-    target += ["--only-binary=:all:", "--implementation=cp", f"--python-version={args.python}", f"--dest={wheels}"]
-    pip("download", *target, "--constraint", str(constraints), *wanted)
-    if older := NUMPY_OF_THE_SYSTEM.get(args.python):
-        for wheel in wheels.glob("numpy-*"):
-            wheel.unlink()
-        pip("download", *target, "--no-deps", older)
-    (args.out / "requirements.lock").write_text("".join(map(locked, sorted(wheels.glob("*.whl")))))
+    for old in args.out.glob("*"):
+        if old.name not in KEPT:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    collect(args.out, args.python, args.machine, args.glibc)
     with tempfile.TemporaryDirectory() as clean:  # setuptools would pack what an older build/ left behind
         tree = Path(clean) / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_BUILT))
         pip("wheel", "--no-deps", "--wheel-dir", str(args.out), str(tree))
     for name in INSTALLED:
         shutil.copy2(ROOT / "systemd" / name, args.out / name)
+
+
+def collect(out: Path, python: str, machine: str, glibc: str) -> None:
+    """OUT/wheels and the lock of their hashes: those of the last time, if they are whole and nothing else is wanted."""
+    wheels, constraints, lock = (out / name for name in KEPT)
+    target = environment(python, machine)
+    wanted = requirements(target)
+    pinned = "\n".join((f"# {' '.join(wanted)} for {python}, {machine}, glibc {glibc}", *pins(target), ""))
+    had = [path.read_text("utf-8") if path.is_file() else None for path in (constraints, lock)]
+    if had == [pinned, locks(wheels)]:
+        return
+    shutil.rmtree(wheels, ignore_errors=True)
+    wheels.mkdir(parents=True)
+    constraints.write_text(pinned, "utf-8")
+    lock.unlink(missing_ok=True)
+    tags = [f"--platform={tag}" for tag in platforms(machine, glibc)]
+    tags += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", f"--dest={wheels}"]
+    pip("download", *tags, "--constraint", str(constraints), *wanted)
+    if older := NUMPY_OF_THE_SYSTEM.get(python):
+        for wheel in wheels.glob("numpy-*"):
+            wheel.unlink()
+        pip("download", *tags, "--no-deps", older)
+    lock.write_text(locks(wheels), "utf-8")
+
+
+def locks(wheels: Path) -> str:
+    """The lines of all wheels in a folder."""
+    return "".join(map(locked, sorted(wheels.glob("*.whl"))))
 
 
 def environment(python: str, machine: str) -> dict[str, str]:

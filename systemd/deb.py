@@ -96,7 +96,7 @@ def main() -> None:
         bundle, tree = Path(scratch) / "bundle", Path(scratch) / "tree"
         target = ["--python", python, "--machine", args.machine, "--glibc", glibc]
         run([sys.executable, str(ROOT / "systemd" / "bundle.py"), str(bundle), *target])
-        fill(tree, bundle)
+        fill(tree, bundle, args.release)
         size = sum(file.stat().st_size for file in tree.rglob("*") if file.is_file()) // 1024
         control = CONTROL.format(
             version=f"{version}~{args.release}",
@@ -113,7 +113,7 @@ def main() -> None:
     sys.stdout.write(f"{args.out / name}, {(args.out / name).stat().st_size / 1e6:.0f} MB\n")
 
 
-def fill(tree: Path, bundle: Path) -> None:
+def fill(tree: Path, bundle: Path, release: str) -> None:
     """What dpkg will unpack, from a bundle's wheels."""
     site = tree / SITE
     site.mkdir(parents=True)
@@ -125,10 +125,15 @@ def fill(tree: Path, bundle: Path) -> None:
             shutil.copytree(part, tree / "usr" / part.name, dirs_exist_ok=True)
         shutil.rmtree(data)
     place(tree / "usr/bin/lookout", PROGRAM, 0o755)
-    unit = (
-        (bundle / "lookout.service").read_text("utf-8").replace("/opt/lookout/current/bin/lookout", "/usr/bin/lookout")
+    unit = "".join(
+        line.replace("/opt/lookout/current/bin/lookout", "/usr/bin/lookout")
+        for line in (bundle / "lookout.service").read_text("utf-8").splitlines(keepends=True)
+        if "install.sh" not in line  # dpkg sees to that itself
     )
     place(tree / "usr/lib/systemd/system/lookout.service", unit)
+    if release != "bookworm":  # systemd 252 knows nothing of what is in it
+        restart = (bundle / "restart.conf").read_text("utf-8")
+        place(tree / "usr/lib/systemd/system/lookout.service.d/10-restart.conf", restart)
     place(tree / "usr/lib/udev/rules.d/60-lookout.rules", (bundle / "60-lookout.rules").read_text("utf-8"))
     place(tree / "etc/lookout/agent.toml", (bundle / "agent.toml").read_text("utf-8"))
     place(tree / "usr/share/doc/lookout/copyright", (ROOT / "LICENSE").read_text("utf-8"))

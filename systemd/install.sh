@@ -4,6 +4,7 @@
 #   install.sh install VERSION   unpack beside the running release, try it, switch, wait until it is ready, or switch back
 #   install.sh rollback          back to the release before
 #   install.sh undeploy          all but /etc/lookout, /var/lib/lookout and the models that were brought
+#   install.sh recover           at each start: what a power cut left of an installation that was under way
 #
 #   /opt/lookout/releases/VERSION   a venv that sees the system's packages (picamera2), its unit, its udev rules
 #   /opt/lookout/current            -> releases/VERSION, switched by one rename; `previous` is the one before
@@ -13,16 +14,20 @@
 # Exit: 0 done, 1 the new release did not start and the old one runs again, 2 nothing was changed.
 set -eu
 OPT=/opt/lookout ETC=/etc/lookout STAGE=$(cd "$(dirname "$0")" && pwd) KEEP=3 CHOSEN=/var/lib/lookout/models/state.json STEADY_S=${STEADY_S:-5}
+DROP_IN=/etc/systemd/system/lookout.service.d/10-restart.conf
 
 say() { echo "lookout: $*"; }
 fail() { echo "lookout: $*" >&2; exit 2; }
 
-# One rename: whoever looks finds the old release or the new one.
-point() { ln -s "$2" "$OPT/.$1.new" && mv -T "$OPT/.$1.new" "$OPT/$1" && sync -f "$OPT"; }
+# One rename: whoever looks finds the old release or the new one; all of it is on the disk before.
+point() { rm -f "$OPT/.$1.new"; ln -s "$2" "$OPT/.$1.new" && sync -f "$OPT" "$ETC" && mv -T "$OPT/.$1.new" "$OPT/$1" && sync -f "$OPT"; }
 
 start() {  # the unit is the release's own; Type=notify: restart returns when it is ready, or has failed
   install -m 644 "$OPT/current/lookout.service" /etc/systemd/system/lookout.service
   install -m 644 "$OPT/current/60-lookout.rules" /etc/udev/rules.d/60-lookout.rules
+  if [ -e "$OPT/current/restart.conf" ] && [ "$(systemctl --version | awk 'NR == 1 {print $2}')" -ge 254 ]; then
+    install -D -m 644 "$OPT/current/restart.conf" "$DROP_IN"
+  fi
   systemctl daemon-reload
   udevadm control --reload 2>/dev/null && udevadm trigger --subsystem-match=usb --subsystem-match=dma_heap 2>/dev/null || true
   systemctl reset-failed lookout 2>/dev/null || true
@@ -42,7 +47,7 @@ unpack() {
     --find-links "$STAGE/wheels" --require-hashes -r "$STAGE/requirements.lock"
   "$RELEASE/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps "$STAGE"/lookout_agent-*.whl
   "$RELEASE/bin/python" -m compileall -q "$RELEASE/lib" >/dev/null || true  # the unit cannot write there
-  cp "$STAGE/lookout.service" "$STAGE/60-lookout.rules" "$STAGE/install.sh" "$RELEASE/"
+  cp "$STAGE/lookout.service" "$STAGE/60-lookout.rules" "$STAGE/restart.conf" "$STAGE/install.sh" "$RELEASE/"
 }
 
 # What this deploy brings of config and model. Nothing that the running release reads is written over: a model lies in
@@ -154,19 +159,39 @@ rollback() {
   fi
 }
 
+recover() {  # what stands aside is put back, but for the release that was switched to: that has its config
+  for kept in "$ETC"/agent.toml.before-*; do
+    [ -e "$kept" ] || return 0
+    VERSION=${kept##*/agent.toml.before-}
+    if [ "$(readlink "$OPT/current")" = "releases/$VERSION" ]; then
+      mv -T "$kept" "$ETC/agent.toml.before"
+      rm -f "$CHOSEN.before-$VERSION"
+    else
+      unconfigure
+      rm -rf "$OPT/releases/$VERSION"
+      say "the installation of $VERSION was cut short; undone" >&2
+    fi
+  done
+}
+
 undeploy() {
   systemctl disable --now --quiet lookout 2>/dev/null || true
-  rm -rf "$OPT/releases" "$OPT/current" "$OPT/previous" /etc/systemd/system/lookout.service /etc/udev/rules.d/60-lookout.rules
+  rm -rf "$OPT/releases" "$OPT/current" "$OPT/previous" /etc/systemd/system/lookout.service /etc/udev/rules.d/60-lookout.rules "$DROP_IN"
   systemctl daemon-reload
   say "gone; $ETC, $OPT/models and /var/lib/lookout are kept"
 }
 
 mkdir -p "$OPT"
 exec 9>/var/lock/lookout-deploy
-flock -n 9 || { echo "lookout: another deploy is running there" >&2; exit 75; }
+if ! flock -n 9; then
+  [ "${1:-}" != recover ] || exit 0  # no power cut: the installation that is under way has started this
+  echo "lookout: another deploy is running there" >&2
+  exit 75
+fi
 case ${1:-} in
   install) install_release "${2:?install.sh install VERSION}" ;;
   rollback) rollback ;;
   undeploy) undeploy ;;
-  *) fail "install.sh install VERSION | rollback | undeploy" ;;
+  recover) recover ;;
+  *) fail "install.sh install VERSION | rollback | undeploy | recover" ;;
 esac

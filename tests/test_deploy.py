@@ -135,6 +135,26 @@ def test_wheels_for_a_newer_glibc_are_not_taken(bundle: ModuleType) -> None:
     assert tags[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
 
 
+def test_wheels_of_the_last_time_are_used_again_if_they_are_whole_and_for_the_same_device(
+    bundle: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def pip(*arguments: str) -> None:
+        asked.append(arguments)
+        (tmp_path / "wheels" / "numpy-2.5.5-cp313-cp313-manylinux_2_28_aarch64.whl").write_bytes(b"wheel")
+
+    monkeypatch.setattr(bundle, "pip", pip)
+    bundle.collect(tmp_path, "3.13", "aarch64", "2.41")
+    bundle.collect(tmp_path, "3.13", "aarch64", "2.41")
+    assert len(asked) == 1
+    assert (tmp_path / "requirements.lock").read_text().startswith("numpy==2.5.5 --hash=sha256:")
+    next((tmp_path / "wheels").iterdir()).write_bytes(b"whe")
+    bundle.collect(tmp_path, "3.13", "aarch64", "2.41")
+    bundle.collect(tmp_path, "3.13", "aarch64", "2.36")
+    assert len(asked) == 3
+
+
 def test_every_wheel_is_locked_by_its_bytes(bundle: ModuleType, tmp_path: Path) -> None:
     wheel = tmp_path / "paho_mqtt-2.2.0-py3-none-any.whl"
     wheel.write_bytes(b"wheel")
@@ -142,6 +162,59 @@ def test_every_wheel_is_locked_by_its_bytes(bundle: ModuleType, tmp_path: Path) 
     assert line.startswith("paho_mqtt==2.2.0 --hash=sha256:")
     wheel.write_bytes(b"another")
     assert bundle.locked(wheel) != line
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A device's folders in one of the test's own, with an install.sh that knows no others."""
+    script = (ROOT / "systemd" / "install.sh").read_text()
+    for place in ("/opt/lookout", "/etc/lookout", "/var/lib/lookout", "/var/lock/lookout-deploy"):
+        assert place in script
+        script = script.replace(place, f"{tmp_path}{place}")
+    (tmp_path / "install.sh").write_text(script)
+    for folder in ("opt/lookout/releases/v1", "opt/lookout/releases/v2", "opt/lookout/models/v2", "etc/lookout"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("var/lib/lookout/models", "var/lock"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/lookout/agent.toml").write_text("v2's")
+    (tmp_path / "etc/lookout/agent.toml.before-v2").write_text("v1's")
+    (tmp_path / "var/lib/lookout/models/state.json.before-v2").write_text("v1's choice")
+    return tmp_path
+
+
+def recover(device: Path) -> int:
+    return subprocess.run(["sh", device / "install.sh", "recover"], check=False, timeout=20).returncode
+
+
+def test_an_installation_that_a_power_cut_ended_before_the_switch_is_undone(device: Path) -> None:
+    (device / "opt/lookout/current").symlink_to("releases/v1")
+
+    assert recover(device) == 0
+    assert (device / "etc/lookout/agent.toml").read_text() == "v1's"
+    assert (device / "var/lib/lookout/models/state.json").read_text() == "v1's choice"
+    assert [path.name for path in (device / "opt/lookout/releases").iterdir()] == ["v1"]
+    assert list((device / "opt/lookout/models").iterdir()) == []
+
+
+def test_one_that_was_switched_to_keeps_its_config(device: Path) -> None:
+    (device / "opt/lookout/current").symlink_to("releases/v2")
+
+    assert recover(device) == 0
+    assert recover(device) == 0  # at the next start there is nothing left to do
+    assert (device / "etc/lookout/agent.toml").read_text() == "v2's"
+    assert (device / "etc/lookout/agent.toml.before").read_text() == "v1's"
+    assert (device / "opt/lookout/models/v2").is_dir()
+    assert list((device / "var/lib/lookout/models").iterdir()) == []
+
+
+def test_an_installation_that_is_under_way_is_left_alone(device: Path) -> None:
+    (device / "opt/lookout/current").symlink_to("releases/v1")
+    lock = device / "var/lock/lookout-deploy"
+    with subprocess.Popen(["flock", lock, "cat"], stdin=subprocess.PIPE) as deploy:
+        until(lambda: not _runs(["flock", "-n", str(lock), "true"]), "the deploy to begin")
+        assert recover(device) == 0
+        deploy.communicate()
+    assert (device / "etc/lookout/agent.toml").read_text() == "v2's"
 
 
 @pytest.mark.parametrize("script", ["deploy.sh", "install.sh"])

@@ -13,8 +13,8 @@ from agent import config, modelfile
 from agent.device import manifest
 from agent.device.duty import LOOK_S
 from tests.device.test_offers import Maker
+from tests.fakes.agent import YARD, Running, start
 from tests.fakes.https import Server
-from tests.test_reload import YARD, Running, start
 
 pytest.importorskip("nacl", reason="PyNaCl is not installed")
 __all__ = ["start"]  # a fixture
@@ -57,7 +57,7 @@ def fps(health: bytes) -> float:
 
 
 def chosen(agent: Running) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((agent._folder / "state" / "models" / "state.json").read_text())
+    state: dict[str, Any] = json.loads((agent.folder / "state" / "models" / "state.json").read_text())
     return state
 
 

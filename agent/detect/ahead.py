@@ -59,6 +59,10 @@ class Ahead:
         """Run the backend, whose input holds the frame; whatever was begun before was waited for."""
         return Begun(frame, placement, letterbox_ms, self._thread.submit(self._run), self._kept)
 
+    def use(self, threads: int) -> None:
+        """Another number of threads for the backend, once it is through with what was begun. Raises ModelError."""
+        self._thread.submit(self._backend.use, threads).result()
+
     def _run(self) -> _Answer:
         begin = perf_counter()
         outputs = self._backend.run()

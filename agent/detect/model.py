@@ -32,7 +32,8 @@ class Model:
         """
         self.path = path
         file = modelfile.read(path)
-        self.backend: Backend = plugins.get("detect/backends", backend).Backend(path, threads or default_threads())
+        self.threads = threads or default_threads()
+        self.backend: Backend = plugins.get("detect/backends", backend).Backend(path, self.threads)
         labels = modelfile.read_labels(path, labels_file) if file.card is None or labels_file else ()
         if file.card is None:
             self.card: Card = foreign.recognise(file, self.backend.inputs, self.backend.outputs, labels)

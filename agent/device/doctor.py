@@ -25,6 +25,7 @@ from agent import config, plugins
 from agent.data import Frame, LookoutError
 from agent.detect.backends import tflite
 from agent.detect.model import Model
+from agent.device import video
 from agent.device.health import Board
 
 Grade = Literal["good", "poor", "broken"]  # works · works, but not well · does not work
@@ -109,6 +110,18 @@ def camera(name: str, options: config.Camera) -> Finding:
         )
         return Finding(about, "broken", answer, f"there are: {', '.join(there) or 'no cameras; see the cable'}")
     return Finding(about, "broken", *_parted(answer))
+
+
+def connected(kinds: set[str]) -> Iterator[Finding]:
+    """Every camera there is, with its modes; `kinds` are those of the config."""
+    for node, told in video.v4l2():
+        yield Finding(f"found {node}", "good", told)
+    if "picamera" in kinds:
+        try:
+            for number, told in video.picamera():
+                yield Finding(f"found camera {number}", "good", told)
+        except Exception as error:  # software() and camera() say what is wrong and how to mend it
+            yield Finding("found camera", "poor", f"modes cannot be listed: {error}")
 
 
 def board(machine: Board) -> Iterator[Finding]:

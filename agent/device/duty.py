@@ -49,11 +49,15 @@ class Duty:
         *,
         board: Board | None = None,
         runs_on: Callable[[], str] = lambda: "",
+        spare: Callable[[bool, bool], object] = lambda *_: None,
         tell: Iterable[Callable[[Health], object]] = (),
     ) -> None:
-        """`runs_on` says what computes now; a processor that stands in for a lost accelerator is spared."""
+        """`runs_on` says what computes now; a processor that stands in for a lost accelerator is spared.
+
+        `spare` hears after each look at the board whether frames should have fewer crops and the model one thread.
+        """
         self._loop, self._watchdog, self._thermal, self._runs_on = loop, watchdog, thermal, runs_on
-        self._board, self._tell = board or Board(), tuple(tell)
+        self._board, self._spare, self._tell = board or Board(), spare, tuple(tell)
         self._looked, self._frames = time.monotonic(), 0
 
     def __call__(self) -> None:
@@ -66,6 +70,7 @@ class Duty:
         level = self._thermal.update(health, now)
         runs_on = self._runs_on()
         self._loop.slow_by = self._thermal.slow_by * (_STANDING_IN if "lost" in runs_on else 1.0)
+        self._spare(self._thermal.fewer_crops, self._thermal.one_thread)
         health = msgspec.structs.replace(
             health,
             runs_on=runs_on,

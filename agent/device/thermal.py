@@ -3,7 +3,8 @@
                  ╭──────── slow_c: a step up, then `settle_s` for it to show
     °C  ─────────┼────────────
         ─────────┼──────────── cool_c: a step down
-    level  0 → 1 → 2 → 3       the pause between two looks is 1, 2, 4, 8 times the usual
+    level  0 → 1 → 2 → 3       the pause between two looks is 1, 2, 4, 8 times the usual; from 2 on a frame has
+                               half the crops; at 3 the model has one thread
 
 Between the two marks nothing changes, so the rate does not swing. The firmware throttles at 80 °C (a Pi 3B+ at
 60) and then halves the clock for everything; slowing down before it keeps the latency of what is still looked at.
@@ -18,6 +19,7 @@ from agent.device.health import Health
 
 log = logging.getLogger(__name__)
 MAX_LEVEL = 3
+_FEWER_CROPS = 2  # level
 _HELD_BACK = {"throttled", "soft temperature limit"}  # by heat; under-voltage is not mended by looking less often
 
 
@@ -32,6 +34,16 @@ class Thermal:
     def slow_by(self) -> float:
         """Times the usual pause between two looks."""
         return float(2**self.level)
+
+    @property
+    def fewer_crops(self) -> bool:
+        """Whether a frame should have half the crops."""
+        return self.level >= _FEWER_CROPS
+
+    @property
+    def one_thread(self) -> bool:
+        """Whether the model should have a single thread."""
+        return self.level >= MAX_LEVEL
 
     def update(self, health: Health, now: float) -> int:
         """The level for what the board says at `now` (monotonic s). A board that tells nothing is never slowed."""

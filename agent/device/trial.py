@@ -88,6 +88,7 @@ class Watched:
         self.inputs, self.outputs, self.runs_on = model.backend.inputs, model.backend.outputs, model.backend.runs_on
         self.record = Record(model.card.labels, model.card.confidence)
         self._backend, self._clock, self._sampled = model.backend, clock, float("-inf")
+        self.threads = model.backend.threads
 
     @property
     def input(self) -> Array:
@@ -107,6 +108,11 @@ class Watched:
             self._sampled = now
             self.record.sample(picture, outputs)
         return outputs
+
+    def use(self, threads: int) -> None:
+        """Another number of threads from the next `run` on. Raises ModelError."""
+        self._backend.use(threads)
+        self.threads = threads
 
     def float_tensors(self) -> list[str]:
         """Names of the tensors that are not integers."""

@@ -139,6 +139,18 @@ def test_a_camera_that_hangs_does_not_hang_the_doctor(monkeypatch: pytest.Monkey
     release.set()
 
 
+def test_every_camera_there_is_is_listed_with_its_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    webcam = ("/dev/video0", "A camera: MJPG 640x480 1280x720")
+    monkeypatch.setattr(doctor.video, "v4l2", lambda: iter([webcam]))
+    monkeypatch.setattr(doctor.video, "picamera", lambda: iter([("0", "imx708: 2304x1296")]))
+
+    assert list(doctor.connected({"rtsp"})) == [Finding("found /dev/video0", "good", webcam[1])]
+    assert Finding("found camera 0", "good", "imx708: 2304x1296") in doctor.connected({"picamera"})
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    assert [found.grade for found in doctor.connected({"picamera"}) if found.about == "found camera"] == ["poor"]
+
+
 def test_a_model_that_is_not_what_its_card_says() -> None:
     def opened() -> None:
         raise ModelError("model x.tflite: sha256 is 1234.., its card says 5678..; fetch or convert it again")

@@ -55,6 +55,24 @@ def test_a_processor_that_stands_in_for_an_accelerator_is_spared(board: Board, m
     assert [health.runs_on for health in told] == ["edgetpu usb:0", runs_on[0]]
 
 
+def test_a_board_that_stays_hot_has_fewer_crops_and_then_one_thread(
+    pi: Path, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "LOOK_S", 0.0)
+    (pi / "sys" / "class" / "thermal" / "thermal_zone1" / "temp").write_text("81000\n")
+    heard: list[tuple[bool, bool]] = []
+    beat = duty.Duty(
+        *(Loop(), Watchdog([], {}), Thermal(config.Thermal(settle_s=1))),
+        board=board,
+        spare=lambda *less: heard.append(less),
+    )
+    for n in range(3):
+        monkeypatch.setattr(duty.time, "monotonic", lambda n=n: 1e6 + 10.0 * n)
+        beat()
+
+    assert heard == [(False, False), (True, False), (True, True)]
+
+
 def test_the_board_is_not_looked_at_in_every_round(board: Board) -> None:
     told: list[Health] = []
     beat = duty.Duty(Loop(), Watchdog([], {}), Thermal(config.Thermal()), board=board, tell=[told.append])

@@ -35,6 +35,17 @@ def test_the_pause_doubles_with_each_level() -> None:
     assert pauses == [2, 4, 8, 8, 8, 8]
 
 
+def test_first_the_rate_falls_then_the_crops_then_the_threads() -> None:
+    thermal = Thermal(config.Thermal(settle_s=1))
+    measures = []
+    for t, degrees in enumerate((90, 90, 90, 60, 60, 60)):
+        thermal.update(at(degrees), 10.0 * t)
+        measures.append((thermal.slow_by, thermal.fewer_crops, thermal.one_thread))
+
+    up, down = [(2, False, False), (4, True, False), (8, True, True)], [(4, True, False), (2, False, False)]
+    assert measures == [*up, *down, (1, False, False)]
+
+
 def test_a_board_held_back_by_its_firmware_is_hot_whatever_it_says() -> None:
     assert Thermal(config.Thermal()).update(at(62, "soft temperature limit"), 0) == 1
     assert Thermal(config.Thermal()).update(at(None, "throttled"), 0) == 1

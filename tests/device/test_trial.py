@@ -131,11 +131,15 @@ class Still:
 
     def __init__(self) -> None:
         self.inputs, self.outputs, self.runs_on = [], [], "cpu"
+        self.threads = 2
         self.input, self.runs = np.zeros((1, 4, 6, 3), np.uint8), 0
 
     def run(self) -> list[Array]:
         self.runs += 1
         return outputs(float(self.runs))
+
+    def use(self, threads: int) -> None:
+        self.threads = threads
 
     def float_tensors(self) -> list[str]:
         return ["x"]
@@ -157,6 +161,8 @@ def test_a_watched_backend_does_what_it_did_and_is_sampled_once_a_second() -> No
         assert watch.runs_on == f"cpu {tenth}"
     assert (backend.runs, len(watch.record.ms), len(seen), len(set(seen))) == (25, 25, 3, 3)
     assert watch.float_tensors() == ["x"]
+    watch.use(1)
+    assert (watch.threads, backend.threads) == (1, 1)
 
 
 def test_a_trial_ends_well_when_frames_were_looked_at_for_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,13 @@
 # qemu's own "max" processor is never used: version 7.2 computes wrong int8 on it. /proc/cpuinfo must be an ARM one,
 # or LiteRT's cpuinfo either crashes (x86 text) or leaves XNNPACK out (no text).
 set -eu
-cd "$(dirname "$0")/../.."
-HERE=$PWD LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3} SUITES=${*:-bookworm trixie}
-[ "$(id -u)" = 0 ] || { echo "arm64: needs root" >&2; exit 1; }
-command -v mmdebstrap >/dev/null && command -v qemu-aarch64-static >/dev/null ||
-  { echo "arm64: apt install mmdebstrap debian-archive-keyring qemu-user-static" >&2; exit 1; }
-mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-[ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf > /proc/sys/fs/binfmt_misc/register
+. "$(dirname "$0")/lane.sh"
+SUITES=${*:-bookworm trixie}
+need mmdebstrap=mmdebstrap qemu-user-static=qemu-aarch64-static
+BINFMT=/proc/sys/fs/binfmt_misc
+mountpoint -q $BINFMT || mount -t binfmt_misc binfmt_misc $BINFMT || unable "no binfmt_misc: foreign programs cannot be run"
+[ -e $BINFMT/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf > $BINFMT/register ||
+  unable "ARM programs cannot be registered with binfmt_misc"
 
 cpuinfo() {  # a board's: part, its features, its name
   for n in 0 1 2 3; do
@@ -25,13 +25,8 @@ cpuinfo() {  # a board's: part, its features, its name
 
 build() {  # no foreign code runs: enough for Python and wheels
   [ ! -e "$ROOT/.complete" ] || return 0
-  echo "building $ROOT (once)"
-  rm -rf "$ROOT"; mkdir -p "$LAB"
-  mirror=$(awk '/^URIs/{print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-  mmdebstrap --quiet --variant=extract --arch=arm64 --components=main --aptopt='Acquire::Languages "none"' \
-    --aptopt='Apt::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --include=base-files,python3,libstdc++6,libc-bin,coreutils,dash,ca-certificates "$suite" "$ROOT" $mirror
+  debian "$ROOT" "$suite" --variant=extract --arch=arm64 \
+    --include=base-files,python3,libstdc++6,libc-bin,coreutils,dash,ca-certificates
   mkdir -p "$ROOT/proc" "$ROOT/sys" "$ROOT/tmp"
   touch "$ROOT/.complete"
 }
@@ -58,7 +53,6 @@ run() {  # run CORE CPUINFO: what the agent computes there
   grep -q XNNPACK "$LAB/$suite-$1.err" || { echo "RESULT fail: $suite on $1: XNNPACK is not in use"; exit 1; }
 }
 
-mkdir -p "$LAB"
 cpuinfo 0xd08 "" "Raspberry Pi 4 Model B Rev 1.4" > "$LAB/pi4"
 cpuinfo 0xd0b "atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp" "Raspberry Pi 5 Model B Rev 1.0" > "$LAB/pi5"
 "$PYTHON" tests/system/arm64.py models/*_int8.tflite > "$LAB/here.json" 2>/dev/null

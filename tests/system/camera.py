@@ -66,14 +66,16 @@ def patch_for_the_virtual_camera() -> None:
         return configure(self, *arguments)
 
     module.Picamera2._get_raw_modes, module.Picamera2.configure = raw_modes, owned
+    module.Picamera2.sensor_modes = property(raw_modes)
     module.DmaAllocator = Allocator
 
 
 def box_of(image: np.ndarray) -> tuple[int, int]:
-    """Left and right edge of what is red."""
+    """Left and right edge of what is red, in px of the large picture."""
+    scale = SIZE[0] // image.shape[1]
     red = (image[..., 0] > 150) & (image[..., 1] < 80) & (image[..., 2] < 80)
-    columns = np.flatnonzero(red[200 : 200 + BOX].mean(0) > 0.8)
-    return int(columns[0]), int(columns[-1]) + 1
+    columns = np.flatnonzero(red[200 // scale : (200 + BOX) // scale].mean(0) > 0.8)
+    return int(columns[0]) * scale, (int(columns[-1]) + 1) * scale
 
 
 def main() -> None:
@@ -82,6 +84,7 @@ def main() -> None:
     from picamera2 import Picamera2
 
     from agent.capture.cameras import CameraError, picamera
+    from agent.device import video
 
     cameras = [info["Model"] for info in Picamera2.global_camera_info()]
     print("cameras:", cameras)
@@ -99,8 +102,14 @@ def main() -> None:
             left, right = box_of(frame.image)
             assert abs((left - 40) % STEP) <= 2 or abs((left - 40) % STEP - STEP) <= 2, left
             assert abs(right - left - BOX) <= 4
+            assert frame.small is not None, "no second stream"
+            assert frame.small.shape == (SIZE[1] // 2, SIZE[0] // 2, 3)
+            assert np.abs(np.subtract(box_of(frame.small), (left, right))).max() <= 4, "two moments, or two views"
             lefts.add(round((left - 40) / STEP))
     assert len(lefts) >= 5, lefts
+    listed = dict(video.picamera())
+    assert listed["0"].startswith("Test clip: "), listed
+    assert "1280x720" in listed["0"], listed
     try:
         next(picamera.frames(picamera.Options(camera=7)))
         raise AssertionError("camera 7 cannot be there")

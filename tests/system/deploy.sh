@@ -3,6 +3,7 @@
 set -eu
 export PI=pi@127.0.0.1 SSH="ssh -p $PORT -i $LAB/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR" PYTHON
 inside() { nsenter -t "$PID" -m -u -i -n -p -C env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+lookout() { inside /opt/lookout/current/bin/lookout "$@"; }
 show() { inside systemctl show -p "$1" --value lookout; }
 current() { inside readlink /opt/lookout/current; }
 wrong() { echo "RESULT fail: $*"; inside journalctl -u lookout -n 30 --no-pager -o cat || true; exit 1; }
@@ -52,13 +53,21 @@ CONFIG=$config MODEL=$LAB/mine.tflite systemd/deploy.sh install || wrong "a depl
 third=$(current); inside grep "^file = " /etc/lookout/agent.toml || wrong "the model is not in the config"
 is_active || wrong "not active with a model of ours"
 
-inside /opt/lookout/current/bin/lookout update "/opt/lookout/models/${third#releases/}/mine.tflite" || wrong "update"
+lookout update "/opt/lookout/models/${third#releases/}/mine.tflite" || wrong "update"
 inside systemctl restart lookout || wrong "it does not start with the update"
 inside grep -q '"starts":1' /var/lib/lookout/models/state.json || wrong "the update is not on trial: $(inside cat /var/lib/lookout/models/state.json)"
 
+# A model that passed its self-test and does not run: as a worn-out card reads it.
+chosen=$(inside sh -c 'ls /var/lib/lookout/models/*/mine.tflite')
+inside sh -c "printf TFL3 > $chosen"
+begin=$(now); inside systemctl restart lookout || true
+is_refused() { inside grep -q '"refused":\["' /var/lib/lookout/models/state.json && is_active; }
+until_true 90 is_refused; echo "bad model: rolled back and active after $(($(now) - begin)) s"
+inside journalctl -u lookout --no-pager -o cat | grep "back from model" || wrong "it was not the roll-back"
+
 printf 'no model' > "$LAB/mine.tflite"; sleep 1
 ! MODEL=$LAB/mine.tflite systemd/deploy.sh install || wrong "a model that is none was taken"
-inside /opt/lookout/current/bin/lookout check /etc/lookout/agent.toml >/dev/null || wrong "the model before is gone"
+lookout check /etc/lookout/agent.toml >/dev/null || wrong "the model before is gone"
 [ "$(current)" = "$third" ] || wrong "it was switched"
 [ "$(inside ls /opt/lookout/models | wc -l)" = 1 ] || wrong "the bad model was kept"
 second=$third first=$second_before

@@ -30,6 +30,7 @@ device = "vm"
 kind = "v4l2"
 device = 0
 size = [640, 480]
+rate = 5.0
 stale_s = 60
 [detect]
 mode = "full"
@@ -47,5 +48,7 @@ heard '^lookout/vm/front/status online'
 kill -TERM $agent
 heard '^lookout/vm/status offline'
 grep 'camera front' /tmp/agent.err
+lookout doctor /tmp/agent.toml --skip software model board disk broker > /tmp/doctor || fail "doctor: $(cat /tmp/doctor)"
+grep '^good *found /dev/video0 *vivid: .*640x' /tmp/doctor || fail "doctor lists no camera: $(cat /tmp/doctor)"
 echo "RESULT pass: a real V4L2 camera on $(uname -m), unplugged and found again"
 off

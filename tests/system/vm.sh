@@ -5,25 +5,15 @@
 #
 # As root; needs mmdebstrap, qemu-system-arm, cpio, kmod. About two minutes after the first build.
 set -eu
-cd "$(dirname "$0")/../.."
-HERE=$PWD LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3}
+. "$(dirname "$0")/lane.sh"
 ROOT=$LAB/vm-trixie
-[ "$(id -u)" = 0 ] || { echo "vm: needs root" >&2; exit 1; }
-for tool in mmdebstrap qemu-system-aarch64 cpio depmod; do
-  command -v $tool >/dev/null || [ -x "/sbin/$tool" ] ||
-    { echo "vm: apt install mmdebstrap debian-archive-keyring qemu-system-arm cpio kmod" >&2; exit 1; }
-done
+need mmdebstrap=mmdebstrap qemu-system-arm=qemu-system-aarch64 cpio=cpio kmod=depmod
 
 build() {  # no foreign code runs: packages are only unpacked
   [ ! -e "$ROOT.complete" ] || return 0
-  echo "building $ROOT (once)"
-  rm -rf "$ROOT" "$ROOT".*; mkdir -p "$LAB"
-  mirror=$(awk '/^URIs/{print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-  mmdebstrap --quiet --variant=extract --arch=arm64 --components=main --aptopt='Acquire::Languages "none"' \
-    --aptopt='Apt::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --include=base-files,python3,libstdc++6,libgomp1,libc-bin,coreutils,dash,grep,sed,kmod,mount,iproute2,linux-image-arm64 \
-    --include=mosquitto,mosquitto-clients trixie "$ROOT" $mirror
+  rm -f "$ROOT".*
+  debian "$ROOT" trixie --variant=extract --arch=arm64 --include=mosquitto,mosquitto-clients \
+    --include=base-files,python3,libstdc++6,libgomp1,libc-bin,coreutils,dash,grep,sed,kmod,mount,iproute2,linux-image-arm64
   kernel=$(ls "$ROOT/usr/lib/modules")
   cp "$ROOT"/boot/vmlinuz-* "$ROOT.vmlinuz"
   modules=$ROOT/usr/lib/modules/$kernel/kernel

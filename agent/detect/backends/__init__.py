@@ -19,6 +19,7 @@ class Backend(Protocol):
 
     inputs: list[Tensor]
     outputs: list[Tensor]
+    threads: int  # of the processor that compute
     runs_on: str  # "xnnpack", "edgetpu usb:0", ...: what computes now; it may change while running
 
     def __init__(self, path: Path, threads: int) -> None: ...
@@ -30,6 +31,10 @@ class Backend(Protocol):
 
     def run(self) -> list[Array]:
         """One inference; views of the outputs, still quantised."""
+        ...
+
+    def use(self, threads: int) -> None:
+        """Another number of threads; `input` is to be filled anew after it. Raises ModelError: all is as before."""
         ...
 
     def float_tensors(self) -> list[str]:

@@ -49,7 +49,7 @@ class Backend:
                 f"model {path}: not compiled for the Edge TPU; `edgetpu_compiler {path.name}` first,"
                 ' or backend = "tflite"'
             )
-        self._path, self._threads = path, threads
+        self._path, self.threads = path, threads
         self._cpu_path = path.with_name(path.name.replace("_edgetpu", ""))
         self._probe: subprocess.Popen[str] | None = None
         self._probed = time.monotonic()
@@ -73,6 +73,12 @@ class Backend:
             self._runner.input[:] = fed
             return self._runner.run()
 
+    def use(self, threads: int) -> None:
+        """Of the CPU where it stands in; an accelerator does not ask for them."""
+        if not self.runs_on.startswith("edgetpu"):
+            self._runner.use(threads)
+        self.threads = threads
+
     def float_tensors(self) -> list[str]:
         """Names of the tensors that hold floats."""
         return self._runner.float_tensors()
@@ -95,7 +101,7 @@ class Backend:
                 f"model {self._path}: no Edge TPU ({why}), and no {self._cpu_path.name} for the CPU beside it"
             )
         log.warning("model %s: no Edge TPU (%s); %s runs on the CPU, slower", self._path.name, why, self._cpu_path.name)
-        return f"cpu (edgetpu lost: {why})", self._fitting(tflite.Backend(self._cpu_path, self._threads))
+        return f"cpu (edgetpu lost: {why})", self._fitting(tflite.Backend(self._cpu_path, self.threads))
 
     def _recover(self, reason: str) -> None:
         """The ladder. The old interpreter goes first: an accelerator can be opened only once."""

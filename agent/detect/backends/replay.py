@@ -27,7 +27,7 @@ class Backend:
 
     def __init__(self, path: Path, threads: int) -> None:
         """`threads` changes nothing. Raises ModelError."""
-        del threads
+        self.threads = threads
         try:
             table = np.load(io.BytesIO(path.read_bytes()[len(_MARK) :]), allow_pickle=False)
             self._begins = np.searchsorted(table[:, 0], np.arange(int(table[-1:, 0].max(initial=-1)) + 2))
@@ -56,6 +56,10 @@ class Backend:
         box[0, :n], confidence[0, :n], class_id[0, :n], count[0] = rows[:, [1, 0, 3, 2]], rows[:, 4], rows[:, 5], n
         self._next += 1
         return self._out
+
+    def use(self, threads: int) -> None:
+        """Changes nothing."""
+        self.threads = threads
 
     def float_tensors(self) -> list[str]:
         """None that were promised otherwise."""

@@ -22,15 +22,8 @@ class Backend:
 
     def __init__(self, path: Path, threads: int, delegates: Sequence[Any] = ()) -> None:
         """`delegates` run what they can of the graph instead of XNNPACK."""
-        runtime = find_runtime()
-        try:
-            self._interpreter = runtime.Interpreter(
-                model_path=str(path), num_threads=threads, experimental_delegates=list(delegates)
-            )
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"model {path}: {runtime.__name__} cannot load it: {reason}") from error
+        self.threads, self._path, self._delegates = threads, path, list(delegates)
+        self._interpreter = self._opened(threads)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1:
             raise ModelError(f"model {path}: has {len(inputs)} inputs, one picture is all there is to give")
@@ -53,6 +46,11 @@ class Backend:
         self._interpreter.invoke()
         return [self._interpreter.tensor(index)() for index in self._out]
 
+    def use(self, threads: int) -> None:
+        """Another number of threads from the next `run` on: the file is opened anew. Raises ModelError."""
+        self._interpreter = self._opened(threads)
+        self.threads = threads
+
     def float_tensors(self) -> list[str]:
         """Names of the tensors that hold floats."""
         details = self._interpreter.get_tensor_details()
@@ -61,6 +59,18 @@ class Backend:
     def is_delegated(self) -> bool:
         """Whether XNNPACK took the graph; it stays out without a word, for one where /proc is hidden."""
         return any(op["op_name"] == "DELEGATE" for op in self._interpreter._get_ops_details())
+
+    def _opened(self, threads: int) -> Any:
+        runtime = find_runtime()
+        try:
+            interpreter = runtime.Interpreter(
+                model_path=str(self._path), num_threads=threads, experimental_delegates=self._delegates
+            )
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"model {self._path}: {runtime.__name__} cannot load it: {reason}") from error
+        return interpreter
 
 
 def find_runtime() -> Any:
