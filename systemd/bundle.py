@@ -26,7 +26,7 @@ NOT_BUILT = (".*", "build", "*.egg-info", "tests", "__pycache__")
 # What Pi OS bookworm's picamera2 comes with is compiled for NumPy 1, and does not load beside NumPy 2. All others do
 # with NumPy 1.26, OpenCV's own word (numpy>=2) notwithstanding.
 NUMPY_OF_THE_SYSTEM = {"3.11": "numpy==1.26.4"}
-EXTRAS = ("signed",)  # of pyproject.toml, that every device gets
+EXTRAS = ("signed", "web")  # of pyproject.toml, that every device gets
 INSTALLED = ("lookout.service", "60-lookout.rules", "restart.conf", "agent.toml", "install.sh")
 
 
