@@ -190,12 +190,18 @@ def _unzip(path: Path, data: bytes) -> tuple[dict[str, bytes], int]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             wanted = [i for i in infos if i.filename in (CARD_NAME, REPORT_NAME, _OLD_CARD) or _is_labels(i.filename)]
-            if any(i.file_size > _MAX_CARD for i in wanted):
-                raise ModelError(f"model {path}: its metadata is larger than {_MAX_CARD >> 20} MB; refused")
+            is_too_large = any(i.file_size > _MAX_CARD for i in wanted)
+            entries = {i.filename: archive.read(i) for i in wanted if not is_too_large}
             length = min((i.header_offset for i in infos), default=len(data))
-            return {i.filename: archive.read(i) for i in wanted}, length
-    except zipfile.BadZipFile:
+    except Exception as error:  # of damaged bytes zipfile raises many kinds
+        if CARD_NAME.encode() in data:  # else it is a file of another maker
+            raise ModelError(
+                f"model {path}: the card in it cannot be read; the file was changed, fetch or convert it again"
+            ) from error
         return {}, len(data)
+    if is_too_large:
+        raise ModelError(f"model {path}: its metadata is larger than {_MAX_CARD >> 20} MB; refused")
+    return entries, length
 
 
 def _card(path: Path, entries: dict[str, bytes]) -> tuple[Card | None, dict[str, Any] | None]:

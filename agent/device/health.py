@@ -70,7 +70,7 @@ class Board:
 
     def temperature(self) -> float | None:
         """°C of the processor."""
-        zones = sorted((self._sys / "class" / "thermal").glob("thermal_zone*"))
+        zones = _found(self._sys / "class" / "thermal", "thermal_zone*")
         zones.sort(key=lambda zone: _read(zone / "type") not in _SOC_ZONES)
         for zone in zones:
             if (text := _read(zone / "temp")).lstrip("-").isdigit():
@@ -79,10 +79,10 @@ class Board:
 
     def throttling(self) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
         """What holds the processor back (now, since the start); None where the board does not tell."""
-        for path in (self._sys / "devices" / "platform").glob("*/*firmware/get_throttled"):
+        for path in _found(self._sys / "devices" / "platform", "*/*firmware/get_throttled"):
             if text := _read(path):
                 return words(int(text, 16))
-        for monitor in (self._sys / "class" / "hwmon").glob("hwmon*"):  # tells of the voltage only
+        for monitor in _found(self._sys / "class" / "hwmon", "hwmon*"):  # tells of the voltage only
             if _read(monitor / "name") == "rpi_volt":
                 return words(int(_read(monitor / "in0_lcrit_alarm") or "0"))[0], None
         return None, None
@@ -145,6 +145,14 @@ def _timedated() -> bool:
         return done.stdout.strip() == b"b true"
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """What there is of a name, in order; nothing where that cannot be told just now (no more files may be opened)."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def _read(path: Path) -> str:

@@ -171,7 +171,8 @@ def opened(path: Path) -> tuple[Store, dict[str, object]]:
         return Store(path), {}
     except DamagedError as error:
         rows, totals = salvage(path)
-        aside = set_aside(path)
+        with _explained(path):
+            aside = set_aside(path)
         log.warning("outbox %s; set aside as %s, %d events saved from it", error, aside.name, len(rows))
         store = Store(path)
         store.write(rows, (), totals)

@@ -1,21 +1,34 @@
-"""Faults against real processes; LOOKOUT_FAULTS=full runs them at full size (minutes), else a taste (seconds)."""
+"""Faults against real processes; LOOKOUT_FAULTS=full runs them all, at full size (minutes), else a taste (seconds).
+
+A test that says `seen(number, ...)` gives docs/faults.md its row; a full run writes them there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
-import signal
+import re
+import shutil
+import struct
 import subprocess
-import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from tests.fakes.mosquitto import RUNNING
+from tests.conftest import ROOT
+from tests.fakes.agent import Running, start
 
-ROOT = Path(__file__).parent.parent.parent
+__all__ = ["start"]  # a fixture
 FULL = os.environ.get("LOOKOUT_FAULTS") == "full"
+full = pytest.mark.skipif(not FULL, reason="LOOKOUT_FAULTS=full (make faults) runs it")
+TABLE = ROOT / "docs" / "faults.md"
+_ROWS: dict[int, str] = {}
 
 
 def load_consumer() -> ModuleType:
@@ -28,41 +41,111 @@ def load_consumer() -> ModuleType:
     return module
 
 
-class Process:
-    """A Python program of ours, from the source tree, that can be killed and started again."""
-
-    def __init__(self, log: Path, *arguments: str) -> None:
-        self._log, self._arguments = log, arguments
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> Process:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, *self._arguments], cwd=ROOT, stdout=log, stderr=log)
-        RUNNING.add(self)
-        return self
-
-    def kill(self) -> None:
-        self.stop(signal.SIGKILL)
-
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self, number: int = signal.SIGKILL) -> None:
-        if self._process:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
-        RUNNING.discard(self)
-
-    def signal(self, number: int) -> None:
-        """It lives on."""
-        assert self._process
-        self._process.send_signal(number)
-
-    def log(self) -> str:
-        return self._log.read_text()
-
-
 @pytest.fixture
 def consumer() -> object:
     return load_consumer().Consumer()
+
+
+@dataclass
+class Row:
+    """A fault as it went this time."""
+
+    number: int
+    fault: str
+    injected: str
+    promised: str
+    seen: str = ""
+    recovered_s: float | None = None
+
+    @contextlib.contextmanager
+    def recovery(self) -> Iterator[None]:
+        """Times what must come right again."""
+        begin = time.monotonic()
+        yield
+        self.recovered_s = time.monotonic() - begin
+
+    def __str__(self) -> str:
+        took = "" if self.recovered_s is None else f"{self.recovered_s:.1f} s"
+        cells = (str(self.number), self.fault, self.injected, self.promised, self.seen, took)
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, str], Row]]:
+    """row(fault, injected, promised): its number is that of the test's file. Kept only if the test passes."""
+    made: list[Row] = []
+
+    def begin(fault: str, injected: str, promised: str) -> Row:
+        match = re.match(r"test_(\d+)_", request.path.name)
+        assert match
+        made.append(Row(int(match[1]), fault, injected, promised))
+        return made[-1]
+
+    failed = request.session.testsfailed
+    yield begin
+    if request.session.testsfailed == failed:
+        _ROWS.update({one.number: str(one) for one in made if one.seen})
+
+
+def pytest_sessionfinish() -> None:
+    """Rows of this run take the place of those that stand there."""
+    if not (FULL and _ROWS):
+        return
+    text = TABLE.read_text("utf-8")
+    head = re.split(r"^\| \d", text, maxsplit=1, flags=re.MULTILINE)[0]
+    old = {int(number): line for line, number in re.findall(r"^(\| (\d+) \|.*)$", text, re.MULTILINE)}
+    lines = [line for _, line in sorted({**old, **_ROWS}.items())]
+    TABLE.write_text(head + "\n".join(lines) + "\n", "utf-8")
+
+
+FAULTY = '[cameras.yard]\nkind = "faulty"\nstale_s = 1.5\n'
+
+
+class Faulty:
+    """An agent whose camera `yard` and whose model misbehave on a word."""
+
+    def __init__(self, folder: Path, start: Callable[..., Running]) -> None:
+        self._folder, self._start = folder, start
+
+    def __call__(self, more: str = "", camera: str = FAULTY, **options: Any) -> Running:
+        environ = {"HOOKS": str(self._folder), **options.pop("environ", {})}
+        return self._start(camera + more, "-m", "tests.faults.hooked", environ=environ, **options)
+
+    def camera(self, word: str) -> None:
+        self._put("camera", word)
+
+    def model(self, word: str) -> None:
+        self._put("model", word)
+
+    def _put(self, what: str, word: str) -> None:
+        draft = self._folder / f"{what}.new"
+        draft.write_text(word)
+        draft.replace(self._folder / what)
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, start: Callable[..., Running]) -> Faulty:
+    return Faulty(tmp_path, start)
+
+
+class Harm:
+    """What harm.c does to the programs that are started with `environ`."""
+
+    def __init__(self, folder: Path) -> None:
+        library, self._file = folder / "harm.so", folder / "harm"
+        source = ROOT / "tests" / "fakes" / "harm.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+        self._file.write_bytes(bytes(24))
+        self.environ = {"LD_PRELOAD": str(library), "HARM": str(self._file)}
+
+    def __call__(self, *, clock_s: int = 0, sync_ms: int = 0, sync_errno: int = 0) -> None:
+        """From now on."""
+        with self._file.open("r+b") as file:
+            file.write(struct.pack("=3q", clock_s, sync_ms, sync_errno))
+
+
+@pytest.fixture
+def harm(tmp_path: Path) -> Harm:
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler (apt install gcc)")
+    return Harm(tmp_path)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.agent import Process
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.faults.conftest import FULL, Process
+from tests.faults.conftest import FULL
 
 SEEDS = (7, 8, 9) if FULL else (7,)
 KILLS = 70 if FULL else 6  # a seed

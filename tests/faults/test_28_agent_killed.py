@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.agent import Process
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.faults.conftest import FULL, Process
+from tests.faults.conftest import FULL
 
 KILLS = 20 if FULL else 2
 
