@@ -68,10 +68,13 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._unwritten: State | None = None  # what the disk did not take
 
     @property
     def state(self) -> State:
-        """As it stands on the disk; the config's model where that cannot be read."""
+        """As it stands on the disk, or should; the config's model where that cannot be read."""
+        if self._unwritten:
+            return self._unwritten
         try:
             return msgspec.json.decode((self.folder / "state.json").read_bytes(), type=State)
         except FileNotFoundError:
@@ -124,7 +127,7 @@ class Store:
         if state.starts is not None and state.starts >= STARTS:
             self.roll_back(f"it was started {state.starts} times and never ran for {TRIAL_S:.0f} s")
         elif state.starts is not None:
-            self._write(msgspec.structs.replace(state, starts=state.starts + 1))
+            self._note(msgspec.structs.replace(state, starts=state.starts + 1))
         chosen = self.path(self.state.chosen)
         if self.state.chosen and chosen is None:
             log.error("updates: model %s is not there any more; the config's model runs", self.state.chosen)
@@ -133,13 +136,13 @@ class Store:
     def keep(self) -> None:
         """It has proved itself."""
         log.info("updates: model %s has proved itself and is kept", self.state.chosen)
-        self._write(msgspec.structs.replace(self.state, starts=None))
+        self._note(msgspec.structs.replace(self.state, starts=None))
 
     def ended_well(self) -> None:
         """The agent was told to stop: this start says nothing against the model."""
         state = self.state
         if state.starts:
-            self._write(msgspec.structs.replace(state, starts=state.starts - 1))
+            self._note(msgspec.structs.replace(state, starts=state.starts - 1))
 
     def roll_back(self, why: str) -> None:
         """The model before is chosen again; one that was on trial is refused from now on."""
@@ -147,7 +150,7 @@ class Store:
         refused = (*state.refused, state.chosen) if state.chosen and state.starts is not None else state.refused
         back = state.before if self.path(state.before) else None
         log.error("updates: back from model %s to %s: %s", state.chosen, back or "the config's", why)
-        self._write(msgspec.structs.replace(state, chosen=back, before=None, starts=None, refused=refused))
+        self._note(msgspec.structs.replace(state, chosen=back, before=None, starts=None, refused=refused))
 
     def _copied(self, file: Path, sha256: str) -> Path:
         """A folder with a copy of the model and its sidecars, on the disk; what is verified is what will run."""
@@ -171,10 +174,19 @@ class Store:
         self._hand_over()
         return incoming
 
+    def _note(self, state: State) -> None:
+        """Write it; where the disk refuses it holds until the agent ends, and the start after that is judged anew."""
+        try:
+            self._write(state)
+        except OSError as error:
+            self._unwritten = state
+            log.warning("updates: %s: %s; until it can be written this is known to this run alone", self.folder, error)
+
     def _write(self, state: State) -> None:
         known = {name: n for name, n in state.versions.items() if name in (state.chosen, state.before)}
         state = msgspec.structs.replace(state, versions=known)
         disk.replace(self.folder / "state.json", msgspec.json.encode(state) + b"\n")
+        self._unwritten = None
         self._hand_over()
 
     def _hand_over(self) -> None:

@@ -1,10 +1,13 @@
 """A new model is taken, proves itself or goes; a process killed at any step leaves the old one or the new."""
 
+import contextlib
 import hashlib
 import json
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +33,22 @@ def store(tmp_path: Path) -> Store:
     store.install(written(tmp_path, "old.tflite", OLD), test=good)
     store.keep()
     return store
+
+
+@pytest.fixture
+def full_disk() -> contextlib.AbstractContextManager[None]:
+    """No file can grow: what the kernel answers is another number than that of a full disk, but an OSError too."""
+
+    @contextlib.contextmanager
+    def full() -> Iterator[None]:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return full()
 
 
 def written(folder: Path, name: str, data: bytes) -> Path:
@@ -170,8 +189,19 @@ def test_a_model_that_has_gone_leaves_the_configs(store: Store) -> None:
     assert store.begin() is None
 
 
+def test_a_full_disk_keeps_no_agent_from_starting_nor_from_going_back(
+    store: Store, tmp_path: Path, full_disk: contextlib.AbstractContextManager[None]
+) -> None:
+    store.install(written(tmp_path, "new.tflite", NEW), test=good)
+    with full_disk:
+        assert [running(store) for _ in range(updates.STARTS + 1)] == [NEW] * updates.STARTS + [OLD]
+        store.ended_well()
+    assert running(Store(store.folder)) == NEW  # nothing of that could be written: judged anew
+
+
 KILLED = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tests.device import killed
 

@@ -86,12 +86,13 @@ def read(path: Path) -> tuple[Card, Memory]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = {field.name: archive.getinfo(f"{_FOLDER}{field.name}.npy") for field in fields(Memory)}
-            if any(info.file_size > _MOST_BYTES for info in infos.values()):
-                raise ModelError(f"model {path}: its memory is larger than {_MOST_BYTES >> 20} MB; refused")
-            entries = {name: archive.read(info) for name, info in infos.items()}
+            is_too_large = any(info.file_size > _MOST_BYTES for info in infos.values())
+            entries = {name: archive.read(info) for name, info in infos.items() if not is_too_large}
         arrays = {name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in entries.items()}
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of a damaged file, zipfile, zlib and NumPy raise a dozen kinds
         raise ModelError(f"model {path}: its memory cannot be read ({error}); build it again") from error
+    if is_too_large:
+        raise ModelError(f"model {path}: its memory is larger than {_MOST_BYTES >> 20} MB; refused")
     memory = Memory(**arrays)
     if _digest(entries) != card.decode["memory"] or not _fits(memory):
         raise ModelError(f"model {path}: its memory is not the one that its card tells of; build it again")
