@@ -1,6 +1,7 @@
 # Sourced by the lanes: where they build, what their Debians are made of, and the word where one cannot run here.
 cd "$(dirname "$0")/../.."
 HERE=$PWD LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3}
+case $PYTHON in /*) ;; */*) PYTHON=$HERE/$PYTHON ;; esac  # a lane may work in another folder
 mkdir -p "$LAB"
 
 unable() {  # unable WHY: this machine cannot run a lane. In CI that is a failure, elsewhere a word
