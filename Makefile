@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 RELEASE ?= trixie
+JOBS   ?= 3
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
 PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
@@ -22,8 +23,9 @@ help:  ## this list
 sim: $(VENV)/.sim  ## run the agent on a street clip with an embedded MQTT broker; ARGS="--seconds 20 --source 0 ..."
 	@$(BIN)/python -m agent sim $(ARGS)
 
-test: $(VENV)/.test system-test-tools  ## set up what the tests need, and run them; ARGS="tests/track -k gap"
-	@$(BIN)/python -m pytest $(ARGS)
+# Half of their time tests wait for a broker, a browser, an agent that starts: three at once need two cores.
+test: $(VENV)/.test system-test-tools  ## set up what the tests need, and run them; ARGS="tests/track -k gap" JOBS=1
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.test  ## ruff and mypy --strict
 	@$(BIN)/ruff check agent convert tests && $(BIN)/ruff format --check agent convert tests && $(BIN)/mypy
