@@ -187,13 +187,14 @@ def test_what_only_the_running_agent_can_refuse_is_rolled_back(browser: Browser,
 
 
 def ask_why(browser: Browser) -> bool:
-    """Whether an object's confidence over time is there; one that was seen once and has gone is not asked again."""
+    """Whether an object's confidence over time and what the model was given are there: not if it has gone."""
     browser.wait("document.querySelector('#tracks .track')", "an object")
     browser.run("document.querySelector('#tracks .track').focus()")
     browser.run("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))")
     browser.wait("document.getElementById('why').open", "the answer")
-    deadline = time.monotonic() + 5
-    while not browser.run("return Boolean(document.querySelector('#why-scores polyline'))"):
+    curve, given = "document.querySelector('#why-scores polyline')", "!document.getElementById('why-input').hidden"
+    deadline = time.monotonic() + 10
+    while not browser.run(f"return Boolean({curve}) && {given}"):
         if time.monotonic() > deadline:
             browser.click("#why-close")
             return False
@@ -202,9 +203,8 @@ def ask_why(browser: Browser) -> bool:
 
 
 def test_an_object_says_why_it_is_there(browser: Browser) -> None:
-    until(lambda: ask_why(browser), "its confidence over time", 60)
+    until(lambda: ask_why(browser), "its confidence over time and what the model was given", 120)
     assert "50\u00a0%" in browser.run("return document.getElementById('why-told').textContent")
-    browser.wait("document.getElementById('why-given').naturalWidth > 10", "what the model was given")
     browser.shot("why")
     browser.click("#why-close")
     assert not browser.run("return document.getElementById('why').open")
