@@ -2,7 +2,8 @@
 
 One line a finding: good (works), poor (works, but not well), broken (does not work), and after the arrow the cure.
 Exit code 0 all good, 1 something poor, 2 something broken. Cameras are opened for one frame, so stop the service
-first; a message to <prefix>/<device>/doctor shows whether the broker lets this device publish.
+first; messages to .../doctor under the device, each camera and Home Assistant's device show whether the broker lets
+this device publish. Brokers of MQTT 3.1.1, and access lists that drop without a word, cannot be seen through.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from agent import config
 from agent.data import LookoutError
-from agent.device import doctor
+from agent.device import doctor, software
 from agent.device.doctor import Finding
 from agent.device.health import Board
 from agent.pipeline import open_detector
@@ -60,7 +61,7 @@ def examine(path: Path, rooms: set[str]) -> Iterator[Finding]:
         text, _, cure = str(error).partition("; ")
         yield Finding("config", "broken", text, cure)
     if "software" in rooms:
-        yield from doctor.software(settings.cameras if settings else {})
+        yield from _software(settings)
     if "model" in rooms and settings:
         known = settings
         yield doctor.model(lambda: open_detector(known, path).model)
@@ -72,23 +73,31 @@ def examine(path: Path, rooms: set[str]) -> Iterator[Finding]:
     if "disk" in rooms:
         yield from doctor.disk(settings.state_dir if settings else config.state_folder())
     if "broker" in rooms and settings:
-        yield broker(settings)
+        yield from broker(settings)
 
 
-def broker(settings: config.Config) -> Finding:
-    """Whether it is there, lets this device in, and takes its messages."""
+def _software(settings: config.Config | None) -> Iterator[Finding]:
+    yield from software.python()
+    if settings and any(camera.kind == "picamera" for camera in settings.cameras.values()):
+        yield software.picamera2()
+    yield from software.coral(settings is not None and settings.model.backend == "edgetpu")
+
+
+def broker(settings: config.Config) -> Iterator[Finding]:
+    """Whether it is there, lets this device in, takes its messages and gives it its commands."""
     options = settings.mqtt
     where = f"{options.host}:{options.port}"
     try:
-        reason = _published(options, f"{options.prefix}/{settings.device}/doctor", mqtt.V5)
-        if reason == troubles.PROTOCOL:
-            reason = _published(options, f"{options.prefix}/{settings.device}/doctor", mqtt.V311)
+        reasons = _refusals(settings, mqtt.V5)
+        if reasons == [troubles.PROTOCOL]:
+            reasons = _refusals(settings, mqtt.V311)
     except (OSError, LookoutError) as error:
         known = troubles.explain(error)
-        reason = known[1] if known else str(error)
-    if reason:
-        return Finding("broker", "broken", f"{where}: {reason}", _CURES.get(reason, "see [mqtt] in the config"))
-    return Finding("broker", "good", f"{where} takes messages of this device")
+        reasons = [known[1] if known else str(error)]
+    for reason in reasons:
+        yield Finding("broker", "broken", f"{where}: {reason}", _CURES.get(reason, "see [mqtt] in the config"))
+    if not reasons:
+        yield Finding("broker", "good", f"{where} takes messages of this device")
 
 
 _CURES = {
@@ -98,12 +107,38 @@ _CURES = {
 }
 
 
-def _published(options: config.Mqtt, topic: str, version: MQTTProtocolVersion) -> str:
-    """Send one message and wait for its receipt; "" or why not. Raises OSError or LookoutError."""
-    notes: list[mqtt.Note] = []
-    message = mqtt.Outgoing(topic, b"{}", qos=1, token="doctor")  # noqa: S106  a token of ours, not a secret
-    session = mqtt.Session(options, f"lookout-doctor-{os.getpid()}", message, version, 0)
-    session.begin([], notes.append)
+def _touched(settings: config.Config) -> tuple[list[str], list[str]]:
+    """A topic in each place that the agent writes to, where nobody minds a message; and what it listens to.
+
+    An access list may speak of the device, of each camera, and of Home Assistant.
+    """
+    options, device = settings.mqtt, f"{settings.mqtt.prefix}/{settings.device}"
+    written = [f"{device}/doctor", *(f"{device}/{camera}/doctor" for camera in settings.cameras)]
+    if (assistant := options.topics.get("homeassistant")) and assistant.enabled:
+        written.append(f"{assistant.prefix}/device/lookout_{settings.device}/doctor")
+    commands = options.topics.get("command")
+    return written, [f"{device}/command/+"] if commands and commands.enabled else []
+
+
+def _refusals(settings: config.Config, version: MQTTProtocolVersion) -> list[str]:
+    """What the broker does not let this device do, by one message to each place; raises OSError or LookoutError."""
+    topics, heard = _touched(settings)
+    reasons: list[str] = []
+    waiting = set(topics)
+
+    def note(answer: mqtt.Note) -> None:
+        match answer:
+            case mqtt.Refused(topic, reason):
+                waiting.discard(str(topic))
+                reasons.append(f"refuses {topic}: {reason}")
+            case mqtt.Unheard(topic, reason):
+                reasons.append(f"does not let this device listen to {topic}: {reason}")
+            case mqtt.Acked(done):
+                waiting.difference_update(map(str, done))
+
+    will = mqtt.Outgoing(topics[0], b"{}")
+    session = mqtt.Session(settings.mqtt, f"lookout-doctor-{os.getpid()}", will, version, 0)
+    session.begin(heard, note)
     sent, deadline = False, time.monotonic() + _BROKER_S
     with contextlib.ExitStack() as ending:
         ending.callback(session.end, clean=True)
@@ -111,13 +146,11 @@ def _published(options: config.Mqtt, topic: str, version: MQTTProtocolVersion) -
             readable, writable, _ = select.select([sock], [sock] if session.wants_write() else [], [], 0.2)
             session.work(bool(readable), bool(writable))
             if session.online and not sent:
-                session.publish(message)
+                for topic in topics:  # a broker answers in order: what it says to the subscriptions comes first
+                    session.publish(mqtt.Outgoing(topic, b"{}", qos=1, token=topic))
                 sent = True
-            for note in notes:
-                if isinstance(note, mqtt.Refused):
-                    return f"refuses {topic}: {note.reason}"
-                if isinstance(note, mqtt.Acked):
-                    return ""
+            if not waiting:
+                return reasons
     if time.monotonic() >= deadline:
-        return f"no answer within {_BROKER_S:g} s"
-    return session.ending[0] if session.ending[0] == troubles.PROTOCOL else session.ending[1]
+        return [*reasons, f"no answer within {_BROKER_S:g} s"]
+    return [session.ending[0] if session.ending[0] == troubles.PROTOCOL else session.ending[1]]

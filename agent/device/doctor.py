@@ -1,7 +1,7 @@
 """What is wrong with this machine, and how to mend it: one finding a thing looked at.
 
-Nothing here needs a broker or changes anything. A camera is opened for one frame, in a thread that may hang; a
-library that may crash is imported in a child process.
+Nothing here needs a broker or changes anything. A camera is opened for one frame, in a thread that may hang. The
+versions of what is installed are in software.py.
 """
 
 from __future__ import annotations
@@ -10,20 +10,16 @@ import os
 import platform
 import queue
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from msgspec import Struct
 
 from agent import config, plugins
 from agent.data import Frame, LookoutError
-from agent.detect.backends import tflite
 from agent.detect.model import Model
 from agent.device import video
 from agent.device.health import Board
@@ -44,35 +40,6 @@ class Finding(Struct, frozen=True):
     cure: str = ""  # what to do; "" where nothing needs doing
 
 
-def software(cameras: dict[str, config.Camera]) -> Iterator[Finding]:
-    """Python, NumPy, the TFLite runtime and picamera2: versions that do not go together."""
-    version = platform.python_version()
-    yield Finding("python", "good", f"{version} on {platform.machine()}")
-    if platform.machine().startswith("armv"):
-        yield Finding("python", "poor", "a 32-bit system is best effort", "install the 64-bit Raspberry Pi OS")
-    try:
-        runtime = tflite.find_runtime().__name__.split(".")[0]
-        yield Finding("runtime", "good", f"{runtime} with NumPy {np.__version__}")
-    except LookoutError as error:
-        yield Finding("runtime", "broken", *_parted(str(error)))
-    if any(camera.kind == "picamera" for camera in cameras.values()):
-        yield picamera2(_in_child("import picamera2"))
-
-
-def picamera2(error: str) -> Finding:
-    """What the last line of `import picamera2` means; "" = it went well."""
-    if not error:
-        return Finding("picamera2", "good", "can be imported")
-    if "dtype size changed" in error or "compiled using NumPy 1" in error:
-        return Finding(
-            "picamera2", "broken", f"is compiled for NumPy 1, {np.__version__} is here", "pip install 'numpy<2'"
-        )
-    if sys.prefix != sys.base_prefix and not _sees_system_packages():
-        cure = "make the venv anew: python3 -m venv --system-site-packages"
-        return Finding("picamera2", "broken", "this venv does not see the system's packages", cure)
-    return Finding("picamera2", "broken", f"cannot be imported: {error}", "sudo apt install python3-picamera2")
-
-
 def model(open_model: Callable[[], Model]) -> Finding:
     """Its checksum, what it runs on, and how long an inference takes."""
     try:
@@ -84,7 +51,7 @@ def model(open_model: Callable[[], Model]) -> Finding:
             backend.run()
         took = (time.perf_counter() - begin) / _TRIALS * 1e3
     except LookoutError as error:
-        return Finding("model", "broken", *_parted(str(error)))
+        return Finding("model", "broken", *parted(str(error)))
     text = f"{opened.name}, sha256 {opened.sha256[:12]}.., {took:.1f} ms an inference on {backend.runs_on}"
     if backend.runs_on == "cpu":
         return Finding("model", "poor", text, "XNNPACK stays out where /proc/cpuinfo is hidden (ProcSubset=pid)")
@@ -109,7 +76,7 @@ def camera(name: str, options: config.Camera) -> Finding:
             map(str, Path("/dev").glob("video*"))
         )
         return Finding(about, "broken", answer, f"there are: {', '.join(there) or 'no cameras; see the cable'}")
-    return Finding(about, "broken", *_parted(answer))
+    return Finding(about, "broken", *parted(answer))
 
 
 def connected(kinds: set[str]) -> Iterator[Finding]:
@@ -187,24 +154,7 @@ def _first_frame(options: config.Camera) -> Frame | str:
         return f"no frame within {_FRAME_S:g} s"
 
 
-def _in_child(code: str) -> str:
-    """The last line of what a piece of Python complained about; "" if it did not."""
-    command = [sys.executable, "-c", code]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        return "no end within 60 s"
-    if done.returncode < 0:
-        return f"crashed (signal {-done.returncode})"
-    return (done.stderr.strip().splitlines() or ["failed without a word"])[-1] if done.returncode else ""
-
-
-def _sees_system_packages() -> bool:
-    settings = Path(sys.prefix) / "pyvenv.cfg"
-    return "include-system-site-packages = true" in (settings.read_text() if settings.exists() else "")
-
-
-def _parted(line: str) -> tuple[str, str]:
+def parted(line: str) -> tuple[str, str]:
     """An error's line is "what; what to do"."""
     text, _, cure = line.partition("; ")
     return text, cure

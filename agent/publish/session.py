@@ -74,7 +74,15 @@ class Refused:
     reason: str
 
 
-Note = Online | Offline | Acked | Refused | Received
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """The broker will not pass on what comes on this topic. Some say nothing, and pass nothing on all the same."""
+
+    topic: str
+    reason: str
+
+
+Note = Online | Offline | Acked | Refused | Received | Unheard
 
 
 def _no_delay(_client: Client, _userdata: object, sock: Any) -> None:
@@ -139,6 +147,7 @@ class Session:
         self.unwritten = 0  # QoS 0 messages that are not in the socket yet
         self._options, self._deadline = options, time.monotonic() + CONNACK_S
         self._tokens: dict[int, object] = {}  # packet id -> token
+        self._asked: dict[int | None, str] = {}  # packet id -> topic of a subscription
         self._acked: list[object] = []  # not noted yet
         self._v5 = version == V5
         client = _Client(
@@ -151,6 +160,7 @@ class Session:
         client.on_socket_open = _no_delay
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_publish, client.on_message = self._on_publish, self._on_message
+        client.on_subscribe = self._on_subscribe
         self._client = client
 
     def begin(self, subscriptions: Sequence[str], note: Callable[[Note], None]) -> None:
@@ -225,10 +235,8 @@ class Session:
             return
         self.online = True
         for topic in self._subscriptions:
-            if self._v5:
-                client.subscribe(topic, options=SubscribeOptions(qos=1, noLocal=True))
-            else:
-                client.subscribe(topic, qos=1)
+            how: dict[str, Any] = {"options": SubscribeOptions(qos=1, noLocal=True)} if self._v5 else {"qos": 1}
+            self._asked[client.subscribe(topic, **how)[1]] = topic
         window = getattr(properties, "ReceiveMaximum", 0) or 65_535
         max_packet = getattr(properties, "MaximumPacketSize", 0) or 268_435_455  # MQTT's own limit
         self._note(Online(self.generation, max_packet, window))
@@ -246,6 +254,13 @@ class Session:
             self._note(Refused(self._tokens.pop(mid), str(code)))
         else:
             self._acked.append(self._tokens.pop(mid))
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: object, mid: int, codes: list[ReasonCode], _properties: object
+    ) -> None:
+        topic = self._asked.pop(mid)
+        if codes[0].is_failure:
+            self._note(Unheard(topic, str(codes[0])))
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         properties = message.properties

@@ -25,7 +25,7 @@ from agent.publish import JSON, Durable, Live, Message, Order, Received, Scope, 
 from agent.publish.mqtt import Connection
 from agent.publish.outbox import Outbox
 from agent.publish.retained import Retained
-from agent.publish.session import Acked, Note, Offline, Online, Outgoing, Refused
+from agent.publish.session import Acked, Note, Offline, Online, Outgoing, Refused, Unheard
 from agent.publish.suspect import Suspect
 
 log = logging.getLogger(__name__)
@@ -175,6 +175,8 @@ class Writer:
                     self._answered(token)
             case Refused(token, reason):
                 self._refused(token, reason)
+            case Unheard(topic, reason):
+                log.warning("mqtt: the broker does not let this device listen to %s: %s", topic, reason)
             case Received():
                 self._tell("received", note, heard=lambda topic: topic.hears_retained or not note.retained)
 

@@ -8,7 +8,7 @@ import pytest
 from agent.__main__ import main
 from agent.cli import doctor
 from agent.device.doctor import Finding
-from tests.fakes.mosquitto import Broker, Listener, free_port, until
+from tests.fakes.mosquitto import Broker, Listener, deaf, free_port, until
 
 
 def settings(tmp_path: Path, port: int, extra: str = "") -> doctor.config.Config:
@@ -51,7 +51,7 @@ def test_a_machine_that_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
     port = free_port()
-    found = doctor.broker(settings(tmp_path, port))
+    (found,) = doctor.broker(settings(tmp_path, port))
 
     assert (found.grade, found.text) == ("broken", f"127.0.0.1:{port}: connection refused")
     assert "mosquitto" in found.cure
@@ -61,7 +61,9 @@ def test_a_password_that_is_wrong_is_told_and_never_shown(tmp_path: Path) -> Non
     (tmp_path / "users").write_text("")
     (tmp_path / "password").write_text("canary-secret\n")
     broker = Broker(tmp_path, f"listener {{port}} 127.0.0.1\npassword_file {tmp_path}/users").start()
-    found = doctor.broker(settings(tmp_path, broker.port, f'username = "me"\npassword_file = "{tmp_path}/password"\n'))
+    (found,) = doctor.broker(
+        settings(tmp_path, broker.port, f'username = "me"\npassword_file = "{tmp_path}/password"\n')
+    )
     broker.kill()
 
     assert found.grade == "broken"
@@ -69,11 +71,33 @@ def test_a_password_that_is_wrong_is_told_and_never_shown(tmp_path: Path) -> Non
     assert "not accepted" in found.text or "not allowed" in found.text
 
 
-def test_an_acl_that_forbids_our_topics_is_told(tmp_path: Path) -> None:
-    (tmp_path / "acl").write_text("topic read #\n")
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ("", ["lookout/hall/doctor", "lookout/hall/a/doctor", "homeassistant/device/lookout_hall/doctor"]),
+        ("topic write lookout/hall/+", ["lookout/hall/a/doctor", "homeassistant/device/lookout_hall/doctor"]),
+        ("topic write lookout/#", ["homeassistant/device/lookout_hall/doctor"]),
+    ],
+)
+def test_an_acl_that_forbids_some_of_our_topics_is_told_by_name(
+    tmp_path: Path, allowed: str, refused: list[str]
+) -> None:
+    (tmp_path / "acl").write_text(f"topic read #\n{allowed}\n")
     broker = Broker(tmp_path, f"listener {{port}} 127.0.0.1\nallow_anonymous true\nacl_file {tmp_path}/acl").start()
-    found = doctor.broker(settings(tmp_path, broker.port))
+    found = list(doctor.broker(settings(tmp_path, broker.port, "[mqtt.topics.homeassistant]")))
+    broker.kill()
+
+    assert {finding.grade for finding in found} == {"broken"}
+    told = [f"127.0.0.1:{broker.port}: refuses {topic}: Not authorized" for topic in refused]
+    assert [finding.text for finding in found] == told
+
+
+def test_a_broker_that_forbids_to_listen_for_commands_is_told(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, deaf(tmp_path)).start()
+    (found,) = doctor.broker(settings(tmp_path, broker.port, "[mqtt.topics.command]\nenabled = true"))
+    (content,) = doctor.broker(settings(tmp_path, broker.port))
     broker.kill()
 
     assert found.grade == "broken"
-    assert "refuses lookout/hall/doctor: Not authorized" in found.text
+    assert content.grade == "good"  # a device that takes no commands need not hear them
+    assert "does not let this device listen to lookout/hall/command/+: Not authorized" in found.text

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from agent import config
@@ -62,43 +61,6 @@ def test_heat_and_memory(pi: Path, board: Board) -> None:
 
     assert (found["heat"].grade, found["heat"].text) == ("poor", "82 °C")
     assert (found["memory"].grade, found["memory"].text) == ("poor", "59 MB free")
-
-
-def test_software_of_this_machine_goes_together() -> None:
-    found = by_name(doctor.software({}))
-
-    assert {finding.grade for finding in found.values()} == {"good"}
-    assert np.__version__ in found["runtime"].text
-    assert "picamera2" not in found  # nobody asks for it
-
-
-@pytest.mark.parametrize(
-    ("error", "cure"),
-    [
-        ("ValueError: numpy.dtype size changed, may indicate binary incompatibility.", "pip install 'numpy<2'"),
-        ("ImportError: A module that was compiled using NumPy 1.x cannot be run in NumPy 2", "pip install 'numpy<2'"),
-    ],
-)
-def test_picamera2_of_another_numpy(error: str, cure: str) -> None:
-    found = doctor.picamera2(error)
-    assert (found.grade, found.cure) == ("broken", cure)
-
-
-def test_picamera2_that_a_venv_does_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = "ModuleNotFoundError: No module named 'picamera2'"
-    monkeypatch.setattr(sys, "prefix", "/opt/venv")
-    assert "--system-site-packages" in doctor.picamera2(missing).cure
-    monkeypatch.setattr(doctor, "_sees_system_packages", lambda: True)
-    assert doctor.picamera2(missing).cure == "sudo apt install python3-picamera2"
-    assert doctor.picamera2("").grade == "good"
-
-
-def test_a_child_that_crashes_is_survived() -> None:
-    assert doctor._in_child("import os; os.abort()") == "crashed (signal 6)"
-    assert (
-        doctor._in_child("import nothing_of_this_name") == "ModuleNotFoundError: No module named 'nothing_of_this_name'"
-    )
-    assert doctor._in_child("") == ""
 
 
 def test_a_camera_that_works() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -40,6 +41,19 @@ def until(condition: Callable[[], object], what: str, timeout: float = PATIENCE_
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout:.0f} s in vain for: {what}")
         time.sleep(0.01)
+
+
+def deaf(folder: Path) -> str:
+    """Lines of a broker's config that let everybody send, and nobody subscribe."""
+    plugin = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("mosquitto has no dynamic security plugin here")
+    access = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False, "unsubscribe": True}
+    (folder / "security.json").write_text(json.dumps({"defaultACLAccess": access}))
+    return (
+        f"per_listener_settings false\nlistener {{port}} 127.0.0.1\nallow_anonymous true\n"
+        f"plugin {plugin}\nplugin_opt_config_file {folder}/security.json"
+    )
 
 
 class Stoppable(Protocol):

@@ -16,7 +16,7 @@ import pytest
 from agent.publish import mqtt, session
 from agent.publish.publisher import Publisher
 from tests.fakes import tcp
-from tests.fakes.mosquitto import Broker, Listener, until
+from tests.fakes.mosquitto import Broker, Listener, deaf, until
 from tests.fakes.scenes import STATES, Model, event, scene, settings
 
 Make = Callable[..., Publisher]
@@ -97,6 +97,16 @@ def test_a_wrong_password_is_told_as_such_and_never_logged(
         until(lambda: publisher.stats().state == "online", "connection")
     assert "hunter2" not in caplog.text
     assert "hunter2" not in str(publisher.stats())
+
+
+def test_a_broker_that_lets_nobody_listen_is_told_and_served_all_the_same(
+    tmp_path: Path, special: Callable[..., Broker], publish: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = publish(special(deaf(tmp_path)).port)
+    feed(publisher, 3)
+    until(lambda: publisher.stats().acked >= 3 and not publisher.stats().waiting, "the broker to have all events")
+    until(lambda: "does not let this device listen to lookout/pi/" in caplog.text, "the complaint")
+    assert publisher.stats().state == "online"
 
 
 def test_a_systemd_credential_is_the_password(

@@ -7,23 +7,26 @@ requests and buffers. Not: sensor, ISP, formats but NV12, dma-heaps, pace. Print
 from __future__ import annotations
 
 import itertools
+import os
 import pathlib
+import re
 import sys
-import types
 from typing import Any
 
 import cv2
 import numpy as np
 
-FRAMES = pathlib.Path("/opt/test/frames")
+FRAMES, STUBS = pathlib.Path("/opt/test/frames"), pathlib.Path("/opt/test/stubs")
 SIZE, BOX, STEP = (1280, 720), 120, 90
 
 
+# Of the display that picamera2 imports and nobody uses here: any attribute is its own name.
+PYKMS = """
 class Names(type):
-    """Any attribute is its own name."""
-
-    def __getattr__(cls, name: str) -> str:
-        return name
+    def __getattr__(cls, name): return name
+class PixelFormat(metaclass=Names): ...
+class PlaneType(metaclass=Names): ...
+"""
 
 
 def draw() -> None:
@@ -36,9 +39,10 @@ def draw() -> None:
 
 def patch_for_the_virtual_camera() -> None:
     """It has no raw stream, no single-plane buffers and no display; nothing else of picamera2 is touched."""
-    kms: Any = types.ModuleType("pykms")
-    kms.PixelFormat, kms.PlaneType = Names("PixelFormat", (), {}), Names("PlaneType", (), {})
-    sys.modules["pykms"] = kms
+    STUBS.mkdir(parents=True, exist_ok=True)
+    (STUBS / "pykms.py").write_text(PYKMS)
+    sys.path.insert(0, str(STUBS))
+    os.environ["PYTHONPATH"] = str(STUBS)  # for the doctor's child
     import libcamera
     import picamera2.picamera2 as module
     from picamera2.allocators import LibcameraAllocator
@@ -84,7 +88,7 @@ def main() -> None:
     from picamera2 import Picamera2
 
     from agent.capture.cameras import CameraError, picamera
-    from agent.device import video
+    from agent.device import software, video
 
     cameras = [info["Model"] for info in Picamera2.global_camera_info()]
     print("cameras:", cameras)
@@ -107,6 +111,10 @@ def main() -> None:
             assert np.abs(np.subtract(box_of(frame.small), (left, right))).max() <= 4, "two moments, or two views"
             lefts.add(round((left - 40) / STEP))
     assert len(lefts) >= 5, lefts
+    found = software.picamera2()
+    print(found)
+    assert found.grade == "good", found
+    assert re.fullmatch(r"picamera2 [\d.]+ with libcamera v[\d.+a-z-]+", found.text), found
     listed = dict(video.picamera())
     assert listed["0"].startswith("Test clip: "), listed
     assert "1280x720" in listed["0"], listed
