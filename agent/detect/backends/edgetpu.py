@@ -6,7 +6,8 @@ that fails climbs this ladder, each step logged and visible in `runs_on`:
     opened anew ──fails──▶ USB reset, opened anew ──fails──▶ <name>.tflite on the CPU
                                                               ╰── every minute: is it back? ──▶ edgetpu
 
-<name>_edgetpu.tflite is what Coral's compiler writes; <name>.tflite, the model it came from, does the CPU's part.
+<name>_edgetpu.tflite is what Coral's compiler writes; <name>.tflite, the model it came from, does the CPU's part. The
+config may name either.
 An inference that hangs is not seen here: systemd's watchdog ends the process, and the next start tries anew.
 No Coral was at hand when this was written; its tests use a delegate of their own.
 """
@@ -44,12 +45,7 @@ class Backend:
     """One model on the first accelerator that works, or on the CPU until one does."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        if MARK not in path.read_bytes():
-            raise ModelError(
-                f"model {path}: not compiled for the Edge TPU; `edgetpu_compiler {path.name}` first,"
-                ' or backend = "tflite"'
-            )
-        self._path, self.threads = path, threads
+        self._path, self.threads = _compiled(path), threads
         self._cpu_path = path.with_name(path.name.replace("_edgetpu", ""))
         self._probe: subprocess.Popen[str] | None = None
         self._probed = time.monotonic()
@@ -149,6 +145,16 @@ class Backend:
             if before != now:
                 raise ModelError(f"model {self._cpu_path}: its tensors are not those of {self._path.name}")
         return runner
+
+
+def _compiled(path: Path) -> Path:
+    """The file that the accelerator takes: this one, or what the compiler made of it, beside it."""
+    for file in (path, path.with_name(f"{path.stem}_edgetpu.tflite")):
+        if file.is_file() and MARK in file.read_bytes():
+            return file
+    raise ModelError(
+        f'model {path}: not compiled for the Edge TPU; `edgetpu_compiler {path.name}` first, or backend = "tflite"'
+    )
 
 
 def find_devices(sys_root: Path = Path("/sys")) -> list[str]:

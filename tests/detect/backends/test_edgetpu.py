@@ -104,7 +104,19 @@ def test_the_next_accelerator_is_taken_where_the_first_fails(
     assert edgetpu.Backend(model, 1).runs_on == "edgetpu usb:0"
 
 
+def test_the_compiled_file_is_found_beside_the_one_that_the_config_names(
+    behave: Callable[[str], object], model: Path
+) -> None:
+    backend = edgetpu.Backend(model.with_name("net.tflite"), 1)
+    assert backend.runs_on == "edgetpu usb:0"
+
+    behave("lost")
+    assert np.array_equal(infer(backend)[0], on_cpu(model))
+    assert backend.runs_on.startswith("cpu (edgetpu lost: ")
+
+
 def test_a_model_that_was_not_compiled_is_refused(behave: Callable[[str], object], model: Path) -> None:
+    model.unlink()  # what lies compiled beside it would be taken
     with pytest.raises(ModelError, match=r"net\.tflite: not compiled for the Edge TPU; `edgetpu_compiler net\.tflite`"):
         edgetpu.Backend(model.with_name("net.tflite"), 1)
 
