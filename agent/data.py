@@ -8,7 +8,7 @@ monotonic seconds, `size` = (width, height), `shape` = numpy's (height, width, .
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -185,4 +185,5 @@ class Scene:
     recognised: Mapping[int, Mapping[str, Reading]] = field(default_factory=dict)  # track -> [second.NAME] -> reading
     readings: Mapping[str, Reading] = field(default_factory=dict)  # [second.NAME] of a place -> the newest reading
     private: Array = field(default_factory=lambda: np.zeros((0, 4), np.float32))  # (K, 4) px xyxy: clear in no picture
+    hidden: tuple[Sequence[tuple[float, float]], ...] = ()  # polygons, 0..1 of the frame, that are black in it
     seen: Array | None = None  # (R, 4) float32 px xyxy that the model was given of the frame; None: all of it

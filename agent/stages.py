@@ -170,7 +170,9 @@ class Stages:
         if self._section.enhance:
             times["enhance"] = self._enhance.ms
         scene = Scene(
-            *(self.name, frame, found, self.tracks, tuple(events), times, inside), private=self._private(found)
+            *(self.name, frame, found, self.tracks, tuple(events), times, inside),
+            private=self._private(found),
+            hidden=self.cover.masks,
         )
         scene = self._anomalies.look(scene)
         if self._cut_off:

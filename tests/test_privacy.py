@@ -178,6 +178,7 @@ def test_a_mask_that_is_drawn_holds_from_the_next_frame_on(monkeypatch: pytest.M
     begin, looks = len(world.model.inputs), len(world.second)
     told = world.run(6)
     assert max(reds(left(scene.frame.image)) for scene in told) == 0
+    assert {scene.hidden for scene in told} == {(HIDDEN,)}
     assert max(reds(left(picture)) for picture in (*world.model.inputs[begin:], *world.second[looks:])) == 0
 
 

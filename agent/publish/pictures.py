@@ -107,10 +107,17 @@ class Best:
 
     def __init__(self) -> None:
         self._best: dict[tuple[str, int], tuple[float, Array]] = {}  # (camera, track) -> score, (h, w, 3) uint8 RGB
+        self._hidden: dict[str, object] = {}  # camera -> what was black in the last frame
 
     def look(self, scene: Scene) -> None:
-        """Keep a copy of what is better than before; tracks that are only predicted do not count."""
+        """Keep a copy of what is better than before; tracks that are only predicted do not count.
+
+        Where something else is hidden than in the frame before, older views may show it: they are forgotten.
+        """
         image, tracks = scene.frame.image, scene.tracks
+        if self._hidden.get(scene.camera, ()) != scene.hidden:
+            self._best = {key: best for key, best in self._best.items() if key[0] != scene.camera}
+        self._hidden[scene.camera] = scene.hidden
         if 0 in image.strides:  # a picture that was dropped on the way here
             return
         for row in np.flatnonzero(tracks.missed == 0).tolist():

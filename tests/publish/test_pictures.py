@@ -39,6 +39,16 @@ def test_the_most_confident_view_is_kept_and_handed_out_once() -> None:
     assert best.take("yard", 1) is None
 
 
+def test_no_view_outlives_what_was_to_be_hidden_after_it() -> None:
+    best, mask = Best(), ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    other = replace(view(10, 0.9), camera="door")
+    best.look(view(20, 0.9))
+    best.look(other)
+    best.look(replace(view(0, 0.5), hidden=(mask,)))
+    assert corner(best.take("door", 1)) == 10
+    assert corner(best.take("yard", 1)) == 0
+
+
 def test_only_so_many_tracks_are_kept() -> None:
     best = Best()
     for n in range(40):
