@@ -4,10 +4,11 @@
     how many in each zone, or the whole picture, against what is usual at this hour of the week
     stir     how fast something moves, against what is usual at its place: whatever no detector has a name for
 
-Each gives a surprise in powers of ten, and has a limit from how many tracks, or spells, a day has: so many a day
-as `false_alarms_per_day` says are expected beyond it. Nothing is told in the first `learn_days`; what was learned
-fades with a half-life of `forget_days`, both counted in days of watching. What is beyond the limit is learned a tenth
-as fast, so that what is strange stays so for long, but not for ever. normality/ has the parts.
+Each gives a surprise in powers of ten: how few spells of ten minutes have something so strange. Its limit comes from
+how many spells a day has: so many a day as `false_alarms_per_day` says are expected beyond it. Nothing is told in the
+first `learn_days`; what was learned fades with a half-life of `forget_days`, both counted in days of watching. What is
+beyond the limit is learned a tenth as fast, so that what is strange stays so for long, but not for ever.
+normality/ has the parts.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class _Unusual(Anomaly):
         tracks = Tracks.concatenate([scene.tracks[self._whom.rows(scene)], loose])
         judged = self._who.look(tracks, size, t, self._hour(t)[1])
         found: dict[tuple[str, object], Finding] = {}
-        limit = self._who.limit
+        limit = self._who.spells.limit
         self._scores[0] = score(float(judged.strange.max(initial=0.0)), limit)
         for k in np.flatnonzero(judged.strange > limit).tolist():
             row, known = int(judged.row[k]), self._who.known(size)

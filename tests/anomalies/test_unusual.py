@@ -137,7 +137,8 @@ def test_a_tail_says_how_rare_what_was_never_seen_is(shape: float) -> None:
     rng = np.random.default_rng(3)
     u = rng.uniform(size=2000)
     scores = -np.log(u) if shape == 0 else (u**-shape - 1) / shape
-    level = tail_of(scores).reached_by(1e-4)
+    grid = np.geomspace(0.1, 1000, 20_000)
+    level = grid[np.searchsorted(Tails(tail_of(scores)).rarity(grid[:, None])[:, 0], 4.0)]
     true = -np.log(1e-4) if shape == 0 else (1e-4**-shape - 1) / shape
     assert 0.5 * true < level < 2 * true
 

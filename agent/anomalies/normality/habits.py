@@ -79,16 +79,18 @@ class Habit:
 
     def _survival(self, reached: Array) -> Array:
         """P(it gets at least to bin b), from how many got there: bin 0 is everybody's."""
-        whole = reached.sum(axis=(0, 1))
-        everybody = whole[0] + 1.0
-        share = (whole + 1.0 / np.arange(1, len(whole) + 1)) / everybody
-        share = np.minimum.accumulate(np.minimum(share, 1.0))
-        around = _around(reached)
-        near = (around + share) / (around[..., :1] + 1)
-        p = (reached + near) / (reached[..., :1] + 1)
-        p = np.minimum.accumulate(np.clip(p, _FLOOR, 1.0), axis=2)
+        whole = reached.sum(axis=(0, 1))[None, None]
+        further = _further(whole, np.full(whole[..., 1:].shape, 0.5))
+        further = _further(reached, _further(_around(reached), further))
+        p = np.concatenate([np.ones((*reached.shape[:2], 1)), further.cumprod(axis=2)], axis=2)
+        p = np.clip(p, _FLOOR, 1.0)
         self.share = p - np.concatenate([p[..., 1:], np.zeros((*p.shape[:2], 1))], axis=2)
         return np.asarray(p)
+
+
+def _further(reached: Array, borrowed: Array) -> Array:
+    """P(one goes on to the next bin), from how many did; what is `borrowed` counts for half of one who did."""
+    return np.minimum((reached[..., 1:] + 0.5) / (reached[..., :-1] + 0.5 / borrowed), 1.0)
 
 
 def _around(counts: Array) -> Array:

@@ -1,4 +1,8 @@
-"""How many are in each zone against what is usual at this hour of the week; a number counts once it holds."""
+"""How many are in each zone against what is usual at this hour of the week; a number counts once it holds.
+
+Of the whole picture it is how many there are where there is somebody: that somebody is there at all, at this hour, is
+for the traits of tracks to say.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ class Many:
         self._reached += gain * ((count[:, None] > np.arange(MOST)) - self._reached)
         self.steady = (self._reached >= 0.5).sum(axis=1)
         strange = self.counts.surprise(hour, self.steady)
+        strange[-1] -= min(strange[-1], self.counts.surprise(hour, np.ones_like(self.steady))[-1])
         strange = np.where(strange <= -np.log10(0.5), 0.0, strange) if watched_s >= _WARM_S else np.zeros(len(count))
         strange = self.spells.judge(strange, t)
         if not 0 <= t - self._look < _LOOK_S:

@@ -8,7 +8,7 @@ from agent.anomalies.normality.tails import LEAST, Tail, Tails
 from agent.data import Array
 
 _LEAST_LIMIT, _SLOWER = 2.0, 10  # no limit is lower; of spells beyond it one in so many is learned
-_SPELL_S = 600.0
+SPELL_S = 600.0
 
 
 class Spells:
@@ -24,7 +24,7 @@ class Spells:
         """(N,) at `t` s -> (N,): -log10 of the share of spells that get so far; the strangest is remembered."""
         self._peak = max(self._peak, float(value.max(initial=0.0)))
         rarity = self.tails.rarity(value[:, None])[:, 0]
-        if not 0 <= t - self._since < _SPELL_S:
+        if not 0 <= t - self._since < SPELL_S:
             self._over()
             self._since, self._peak = t, 0.0
         return np.asarray(rarity)

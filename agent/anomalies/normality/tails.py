@@ -11,6 +11,7 @@ and all traits speak in one unit: powers of ten of tracks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +34,6 @@ class Tail:
     shape: float
     share: float
 
-    def reached_by(self, share: float) -> float:
-        """The score that this share of many like these exceed; not below the threshold."""
-        ratio = max(self.share / max(share, 1e-12), 1.0)  # how much rarer than the threshold
-        more = float(np.log(ratio)) if self.shape < 1e-3 else (ratio**self.shape - 1) / self.shape
-        return self.threshold + self.scale * more
-
 
 def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
     """The tail of scores (N,), N > 0."""
@@ -57,12 +52,12 @@ def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
 class Tails:
     """The tails of the highest evidence of tracks, one a trait."""
 
-    def __init__(self, *first: Tail, least: float = 0.1) -> None:
-        """`first`: of each column, while there are too few tracks; `least`: no scale is smaller later."""
-        self._least = least
+    def __init__(self, *first: Tail, least: float | tuple[float, ...] = 0.1) -> None:
+        """`first`: of each column, while there are too few tracks; `least`: no scale (of it) is smaller later."""
+        self._least = np.broadcast_to(least, len(first)).tolist()
         self.peaks = np.zeros((KEPT, len(first)))
         self.count = 0  # tracks so far
-        self._set(list(first))
+        self.suppose(first)
 
     def add(self, peak: Array) -> None:
         """A track that is over got so far in each trait."""
@@ -73,11 +68,7 @@ class Tails:
         """From now on the tails are those of the tracks so far, but for the first half: in the beginning all is new."""
         known = self.peaks[self.count // 2 : self.count] if self.count <= KEPT else self.peaks
         if len(known) >= LEAST:
-            self._set([tail_of(column, self._least) for column in known.T])
-
-    def reached_by(self, column: int, share: float) -> float:
-        """What this share of tracks exceeds."""
-        return self._tails[column].reached_by(share)
+            self.suppose([tail_of(column, least) for column, least in zip(known.T, self._least, strict=True)])
 
     def rarity(self, evidence: Array) -> Array:
         """(K, columns) -> (K, columns): -log10 of the share of tracks that get so far."""
@@ -86,8 +77,8 @@ class Tails:
         below = np.clip(evidence / self._threshold, 0.0, 1.0)
         return np.asarray(below * self._at_threshold + beyond / _LN10)
 
-    def _set(self, tails: list[Tail]) -> None:
-        self._tails = tails
+    def suppose(self, tails: Sequence[Tail]) -> None:
+        """From now on these, one a column, are what scores are measured by."""
         self._threshold = np.array([max(tail.threshold, 1e-3) for tail in tails])
         self._scale, self._shape = np.array([tail.scale for tail in tails]), np.array([tail.shape for tail in tails])
         self._bent = np.maximum(self._shape, 1e-3)

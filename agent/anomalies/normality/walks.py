@@ -19,7 +19,8 @@ _STEP_S = 0.24  # between two of them, at least
 _WAY_S = 1.0  # speed is measured over about so long,
 _LEAST_S = 0.45  # and never over less
 _STAY = 1.0  # sizes from where it stood that it must go, to have left
-_MEAN_S = 1.0  # time constant of the mean distance
+_MEAN_S = 1.0  # time constant of the mean distance,
+_FULL = 0.39  # share of its weight from which on it is believed: half a second
 _HELD_S = 8.0  # and of strangeness that is held
 _MOMENTS, _NOTED_S = 16, 0.5  # of a track are kept until it ends, one in so long
 
@@ -36,9 +37,11 @@ class Walks:
         self._steps = np.zeros(MOST, np.intp)
         self._stood = np.zeros((MOST, 2))  # frame widths
         self._since = np.zeros(MOST)  # s, when it came to `_stood`
-        self._last = np.zeros(MOST)  # s, of the last frame
-        self.apart = np.zeros(MOST)  # mean distance from what is known, of the last seconds
-        self.most = np.zeros((MOST, 3))  # the most there was of it, of the surprise of a stay, of strangeness
+        self._last = np.zeros(MOST)  # s, of the last frame,
+        self._gathered = np.zeros(MOST)  # and of the last whose distance was known
+        self.apart = np.zeros(MOST)  # sum of distances from what is known, of the last seconds,
+        self._weight = np.zeros(MOST)  # and of their weights
+        self.most = np.zeros((MOST, 4))  # the most there was: walking, jumping, staying, in all
         self._moments = np.zeros((MOST, _MOMENTS, wide), np.float32)
         self._noted = np.zeros(MOST, np.intp)  # moments so far
         self._noting = np.zeros(MOST)  # s: from then on the next
@@ -59,9 +62,9 @@ class Walks:
             row = known[n] = self._free.pop()
             self._when[row], self._steps[row], self._since[row] = -np.inf, 0, t
             self._noted[row], self._noting[row] = 0, t
-            self._last[row] = t - _LEAST_S * (n < 0)  # what jumps was seen before
+            self._last[row] = self._gathered[row] = t - _LEAST_S * (n < 0)  # what jumps was seen before
             self._stood[row] = np.nan
-            self.apart[row] = self.most[row] = self.held[row] = 0.0
+            self.apart[row] = self._weight[row] = self.most[row] = self.held[row] = 0.0
             self.greeted[row] = self.moved[row] = False
             self.due[row], self.told[row] = t + _LEAST_S, -1
         rows = np.array([known.get(n, -1) for n in track_ids.tolist()], np.intp)
@@ -93,15 +96,18 @@ class Walks:
         """(K,) distance at this frame, nan: not known -> (K,) its mean so far, and (K,) s since the frame before."""
         dt = np.clip(t - self._last[rows], 0.0, 1.0)
         self._last[rows] = t
-        mean = self.apart[rows]
-        gain = np.where(np.isfinite(apart), 1 - np.exp(-dt / _MEAN_S), 0.0)
-        self.apart[rows] = mean + gain * (np.nan_to_num(apart) - mean)
-        return np.asarray(self.apart[rows]), dt
+        known = np.isfinite(apart)
+        one = rows[known]
+        gain = 1 - np.exp(-np.clip(t - self._gathered[one], 0.0, 1.0) / _MEAN_S)
+        self._gathered[one] = t
+        self.apart[one] += gain * (apart[known] - self.apart[one])
+        self._weight[one] += gain * (1 - self._weight[one])
+        return np.asarray(self.apart[rows] / np.maximum(self._weight[rows], _FULL)), dt
 
-    def hold(self, rows: Array, stay: Array, strange: Array, dt: Array) -> Array:
-        """(K,) surprise of the stay, (K,) strangeness of this frame -> (K,) strangeness, held."""
+    def hold(self, rows: Array, evidence: Array, strange: Array, dt: Array) -> Array:
+        """(K, 3) distance as it walked, as it jumped, surprise of its stay, (K,) strangeness of this frame -> held."""
         self.held[rows] = np.maximum(strange, self.held[rows] * np.exp(-dt / _HELD_S))
-        self.most[rows] = np.maximum(self.most[rows], np.column_stack([self.apart[rows], stay, strange]))
+        self.most[rows] = np.maximum(self.most[rows], np.column_stack([evidence, strange]))
         return np.asarray(self.held[rows])
 
     def ids(self) -> list[int]:
@@ -125,7 +131,7 @@ class Walks:
         return np.asarray(past)
 
     def end(self, track_ids: Iterable[int]) -> list[tuple[Array, Array]]:
-        """These tracks are no more; of those that were known what `most` says (3,), and their moments (N, wide)."""
+        """These tracks are no more; of those that were known what `most` says (4,), and their moments (N, wide)."""
         rows = [self._row.pop(n) for n in track_ids if n in self._row]
         self._free += rows
         return [(self.most[row].copy(), self._moments[row, : min(int(self._noted[row]), _MOMENTS)]) for row in rows]

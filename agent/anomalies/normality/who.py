@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agent import boxes
 from agent.anomalies.normality import likeness
 from agent.anomalies.normality.likeness import Likeness
+from agent.anomalies.normality.spells import SPELL_S, Spells
 from agent.anomalies.normality.tails import LEAST, Tail, Tails
 from agent.anomalies.normality.traits import HOUR, LABEL, MOVING, NAMES, SIZE, SPEED, STAY, Seen, Traits, grid_of
 from agent.anomalies.normality.walks import Walks
 from agent.data import Array, Tracks
 
-LIKE, STAYS, ALL = range(3)  # columns of what is calibrated: distance, surprise of a stay, the strangest of all
+# of a track: how far from what is known it walks, or jumps; the surprise of its stay; how strange it was in all
+LIKE, JUMPS, STAYS, ALL = range(4)
 _FIRST = 3.0  # the limit before there is anything to go by: powers of ten
-_LEAST = 1.5  # no limit is lower
-_BEFORE = Tail(0.8, 0.3, 0.0, 0.1)  # of a track, before there are tracks
-_STAYS_BEFORE = Tail(2.0, 0.5, 0.0, 0.1)  # and of its stays
+_BEFORE = Tail(0.8, 0.3, 0.0, 0.1)  # of the distance of a track, before there are tracks,
+_STAYS_BEFORE = Tail(2.0, 0.5, 0.0, 0.1)  # of its stays,
+_SPELLS_BEFORE = Tail(1.0, 0.43, 0.0, 0.1)  # and of the strangest in a spell: chance alone
+_SCALES = (0.1, 0.1, 0.43)  # none is smaller: the surprise of a stay is in powers of ten already
 _SLOWER = 10  # of what is beyond the limit one in so many is learned
 _ENOUGH = 100  # moments; who knows fewer does not judge by them
 _STANDS = 0.3  # of its size a second: slower is standing
@@ -47,21 +51,25 @@ class Who:
 
     def __init__(self, a_day: float) -> None:
         """`a_day`: so many alarms."""
-        self.walks, self.like, self.limit = Walks(likeness.WIDE), Likeness(), _FIRST
-        self._a_day, self._strange, self._days = a_day, 0, 0.0
-        self.tails = Tails(_BEFORE, _STAYS_BEFORE, _BEFORE)
+        self.walks, self.like = Walks(likeness.WIDE), Likeness()
+        self._strange, self._days = 0, 0.0
+        self.tails = Tails(_BEFORE, _BEFORE, _STAYS_BEFORE, least=_SCALES)
+        self.spells = Spells(a_day, _SPELLS_BEFORE, _FIRST)
         self.traits: Traits | None = None  # until the shape of the picture is known
 
     def look(self, tracks: Tracks, size: tuple[int, int], t: float, hour: int) -> Judged:
         """Tracks of a frame of `size` (width, height) px at `t` s, in this bin of the day; learns."""
         known = self.known(size)
+        if not len(tracks):
+            return _nobody()
         rows, walk = self.walks.rows(tracks.track_id, t)
         xyxy = tracks.xyxy[rows].astype(np.float64)
         width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
         centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / size[0]
         velocity, stay = self.walks.move(walk, centre, np.maximum(width, height) / size[0], t)
-        jumps = (tracks.track_id[rows] < 0) & np.isnan(velocity[:, 0])
-        velocity[jumps] = tracks.velocity[rows[jumps]] / size[0]
+        jumps = tracks.track_id[rows] < 0
+        begins = jumps & np.isnan(velocity[:, 0])
+        velocity[begins] = tracks.velocity[rows[begins]] / size[0]
         seen = known.see(xyxy / np.tile(size, 2), tracks.class_id[rows], velocity, stay, hour)
         foot = np.stack([centre[:, 0], xyxy[:, 3] / size[0]], axis=1)
         points = likeness.point(foot, seen.values[:, SIZE], velocity, seen.bins[:, LABEL])
@@ -73,10 +81,11 @@ class Who:
         apart, _ = self.like.distance(points)
         mean, passed = self.walks.gather(walk, np.where(clear & knows, apart, np.nan), t)
         stays, hours = known.surprise(seen, STAY), known.surprise(seen, HOUR) * (self.tails.count >= LEAST)
-        rarity = np.column_stack([self.tails.rarity(np.column_stack([mean, stays, stays]))[:, :ALL], hours])
-        strange = self.walks.hold(walk, stays, rarity.max(axis=1), passed)
+        evidence = np.column_stack([mean * ~jumps, mean * jumps, stays])
+        rarity = np.column_stack([self.tails.rarity(evidence), hours])
+        strange = self.walks.hold(walk, evidence, self.spells.judge(rarity.max(axis=1), t), passed)
         self._learn(known, seen, walk, t)
-        limit = self.limit if self.tails.count >= LEAST else np.inf
+        limit = self.spells.limit if self.tails.count >= LEAST else np.inf
         self.like.learn(self.walks.note(walk[clear], points[clear], t, limit), self._days)
         return Judged(rows, seen, strange, self._traits(known, seen, rarity.argmax(axis=1), strange))
 
@@ -92,34 +101,32 @@ class Who:
         Not before: a track would be like itself.
         """
         for most, moments in self.walks.end(track_ids):
-            is_strange = most[ALL] > self.limit and self.tails.count >= LEAST
+            is_strange = most[ALL] > self.spells.limit and self.tails.count >= LEAST
             self._strange += is_strange
             if not is_strange or self._strange % _SLOWER == 0:
-                self.tails.add(most)
+                self.tails.add(most[:ALL])
                 self.like.learn(moments, self._days)
 
     def refresh(self, days: float) -> None:
-        """From now on what was learned, in so many watched days, counts.
-
-        The limit is what so few of the tracks of a day reach that they are the alarms it may have.
-        """
+        """From now on what was learned, in so many watched days, counts."""
         self._days = days
         if self.traits:
             self.traits.refresh()
         self.tails.fit()
-        if self.tails.count >= LEAST:
-            share = self._a_day * max(days, 1e-3) / self.tails.count
-            self.limit = max(self.tails.reached_by(ALL, share), _LEAST)
+        if self.spells.tails.count < 2 * LEAST:
+            many = ALL * self.tails.count * SPELL_S / max(days * 86400.0, 1.0)  # chances to be strange, in a spell
+            self.spells.tails.suppose([replace(_SPELLS_BEFORE, threshold=1 + math.log10(max(many, 1.0)))])
+        self.spells.refresh(days)
 
     def _traits(self, known: Traits, seen: Seen, which: Array, strange: Array) -> Array:
         """(K,): the trait that says most about each track that is beyond the limit."""
-        answer = np.where(which == LIKE, SPEED, np.where(which == STAYS, STAY, HOUR))
-        for k in np.flatnonzero((strange > self.limit) & (which == LIKE)).tolist():
+        answer = np.select([which <= JUMPS, which == STAYS], [SPEED, STAY], HOUR)
+        for k in np.flatnonzero((strange > self.spells.limit) & (which <= JUMPS)).tolist():
             answer[k] = max(MOVING, key=lambda trait: known.surprise(seen, trait)[k])
         return answer
 
     def _learn(self, known: Traits, seen: Seen, walk: Array, t: float) -> None:
-        weight = np.where(self.walks.held[walk] > self.limit, 1 / _SLOWER, 1.0)
+        weight = np.where(self.walks.held[walk] > self.spells.limit, 1 / _SLOWER, 1.0)
         stay = seen.values[:, STAY]
         further = np.flatnonzero(seen.bins[:, STAY] > self.walks.told[walk])
         if len(further):
@@ -133,6 +140,11 @@ class Who:
         known.habits[HOUR].learn(0, 0, seen.bins[first, HOUR], weight[first])
         self.walks.greeted[walk[due]] = True
         self.walks.due[walk[due]] = t + np.maximum(_EACH_S, _GROWN * stay[due])
+
+
+def _nobody() -> Judged:
+    none, wide = np.empty(0, np.intp), np.empty((0, len(NAMES)))
+    return Judged(none, Seen(none, none, wide.astype(np.intp), wide), np.empty(0), none)
 
 
 def _holds_others(xyxy: Array, class_id: Array) -> Array:

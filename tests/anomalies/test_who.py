@@ -1,0 +1,112 @@
+"""How strange a track is: what it was like of late, against what tracks like it were, in a spell of so many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.anomalies.normality.habits import Habit
+from agent.anomalies.normality.likeness import WIDE
+from agent.anomalies.normality.many import Many
+from agent.anomalies.normality.walks import Walks
+from agent.anomalies.normality.who import JUMPS, LIKE, Who
+from agent.data import Array, Tracks
+
+SIZE = (160, 90)
+
+
+def tracks(ids: list[int], feet: list[tuple[float, float]], velocity: tuple[float, float]) -> Tracks:
+    n = len(ids)
+    xyxy = np.array([[x - 4, y - 16, x + 4, y] for x, y in feet], np.float32)
+    return Tracks(
+        np.array(ids, np.int64), xyxy, np.tile(np.float32(velocity), (n, 1)), np.full(n, 0.9, np.float32),
+        np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.float32), np.full(n, -1, np.int32),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fps", [2, 5, 15])
+def test_a_distance_is_believed_after_half_a_second_and_not_before(fps: int) -> None:
+    walks = Walks(WIDE)
+    _, rows = walks.rows(np.array([7]), 0.0)
+    early, _ = walks.gather(rows, np.array([2.0]), 0.1)
+    assert early[0] < 1.0
+    for k in range(1, fps // 2 + 2):
+        mean, _ = walks.gather(rows, np.array([2.0]), 0.1 + k / fps)
+    assert mean[0] == pytest.approx(2.0)
+
+
+def test_frames_of_which_nothing_is_known_move_no_mean() -> None:
+    walks = Walks(WIDE)
+    _, rows = walks.rows(np.array([7]), 0.0)
+    before, _ = walks.gather(rows, np.array([1.5]), 1.0)
+    after, passed = walks.gather(rows, np.array([np.nan]), 1.5)
+    assert after == before
+    assert passed[0] == pytest.approx(0.5)
+
+
+def far_from_all(who: Who) -> dict[int, Array]:
+    """The most there was of one who walks (5) and of what jumps (-5), both where nothing is known."""
+    dice = np.random.default_rng(0)
+    known = np.zeros((200, WIDE), np.float32)
+    known[:, :2] = dice.uniform(0, 1, (200, 2))
+    who.like.learn(known, 0.0)
+    for k in range(5):
+        feet = [(30.0 + 10 * k, 40.0), (30.0 + 10 * k, 80.0)]
+        who.look(tracks([5, -5], feet, (20.0, 0.0)), SIZE, 0.5 * k, 0)
+    _, rows = who.walks.rows(np.array([5, -5]), 2.5)
+    return dict(zip((5, -5), who.walks.most[rows], strict=True))
+
+
+def test_who_walks_and_what_jumps_are_each_compared_with_their_like() -> None:
+    most = far_from_all(Who(1.0))
+    assert most[5][LIKE] > 1
+    assert most[5][JUMPS] == 0
+    assert most[-5][JUMPS] > 1
+    assert most[-5][LIKE] == 0
+
+
+def test_before_there_are_spells_the_same_is_less_strange_the_more_tracks_a_spell_has() -> None:
+    calm, busy = Who(1.0), Who(1.0)
+    for who, days in ((calm, 1.0), (busy, 0.01)):
+        for _ in range(30):
+            who.tails.add(np.full(3, 0.2))
+        who.refresh(days)
+    strange = np.array([[2.0]])
+    assert busy.spells.tails.rarity(strange)[0, 0] < calm.spells.tails.rarity(strange)[0, 0]
+
+
+def test_a_frame_without_anybody_is_judged_to_be_nothing() -> None:
+    judged = Who(1.0).look(Tracks.empty(), SIZE, 0.0, 0)
+    assert len(judged.row) == len(judged.strange) == len(judged.seen.row) == 0
+
+
+def test_a_stay_where_nobody_stayed_is_about_as_rare_as_it_is_elsewhere() -> None:
+    stays = Habit((3, 6), 16, "least")
+    stays.counts[:, :, 0] = 100  # passed each place, and of all of them
+    stays.counts[0, 0, 1:5], stays.counts[0, 0, 5:7] = 45, 4  # 2.5 % stayed for 8 s, and few for longer, all at one
+    stays.refresh()
+    here, there = stays.surprise[0, 0], stays.surprise[2, 5]
+    assert here[4] < 1.0 < 1.6 < there[4] < 3.0
+    for one in (here, there):
+        assert (np.diff(one) >= 0).all()
+        assert one[9] > one[6]  # who stays for longer than anybody did is the stranger for it
+
+
+def test_one_in_the_whole_picture_is_no_number_but_one_in_a_zone_and_three_are() -> None:
+    def last(count: tuple[int, int]) -> Array:
+        many = Many(2, 1.0)
+        for minute in range(300):
+            many.look(np.array([0, 0]), 60.0 * minute, 1e5, 3)
+        return [many.look(np.array(count), 18_000.0 + k, 1e5, 3) for k in range(30)][-1]
+
+    assert last((0, 1))[1] == 0
+    assert last((1, 1))[0] > 0
+    assert last((0, 3))[1] > 0
+
+
+def test_stays_that_are_all_alike_make_none_a_little_longer_an_alarm() -> None:
+    who = Who(1.0)
+    for k in range(100):
+        who.tails.add(np.array([0.2, 0.0, 0.3 + 0.001 * k]))
+    who.refresh(1.0)
+    assert who.tails.rarity(np.array([[0.0, 0.0, 1.4]]))[0, 2] < 2.1  # one power of ten more is one power of ten
