@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,9 @@ from agent.cli import guarded
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run one command, and turn its troubles into one line each; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    resource.setrlimit(
+        resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
+    )  # passwords are in memory
     args = _parser(argv).parse_args(argv)
     logs.setup(args.log, logging.DEBUG if args.verbose else logging.INFO)
     return guarded("lookout", lambda: int(args.run(args)))

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)  # what decoding strangers' bytes may raise
 
 
 _CREDENTIALS = re.compile(r"(\w+:/{0,2})[^\s\"'\\]*@")  # rtsp://user:secret@

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agent.data import LookoutError
+from agent.data import NOT_JSON, LookoutError
 
 CARD_NAME = "metadata.json"  # the name Ultralytics uses too, so one reader serves both
 REPORT_NAME = "report.json"
@@ -130,7 +130,7 @@ def read(path: Path) -> ModelFile:
         )
     try:
         report = msgspec.json.decode(entries[REPORT_NAME], type=dict[str, Any]) if REPORT_NAME in entries else None
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise ModelError(f"model {path}, {REPORT_NAME}: {error}") from error
     texts = [text for name, text in entries.items() if _is_labels(name)]
     labels = _labels(texts[0].decode("utf-8", "replace")) if len(texts) == 1 else ()
@@ -228,7 +228,7 @@ def _parse(text: bytes, where: str) -> Card | dict[str, Any]:
         if isinstance(raw, dict) and "names" in raw and "labels" not in raw:  # they may write a "head" as well
             return raw
         return msgspec.convert(raw, Card)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise ModelError(f"{where}: {error}") from error
 
 

@@ -122,6 +122,17 @@ def test_a_card_that_is_wrong_says_where(tmp_path: Path, change: dict[str, objec
         modelfile.read(tmp_path / "m.tflite")
 
 
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"task":' * 9_000, b'{"head": "\xff"}', b"\xff\xfe", b"NaN", b""])
+def test_a_card_that_a_stranger_wrote_is_one_line(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "m.tflite").write_bytes(FLATBUFFER)
+    (tmp_path / "m.json").write_bytes(text)
+
+    with pytest.raises(ModelError, match=r"^model card .*m\.json: ") as error:
+        modelfile.read(tmp_path / "m.tflite")
+
+    assert "\n" not in str(error.value)
+
+
 ULTRALYTICS = {"names": {"0": "person"}, "imgsz": [640, 640], "task": "detect"}
 
 

@@ -128,7 +128,10 @@ def read_image(path: Path) -> Array:
     """(H, W, 3) uint8 RGB. Raises LookoutError: missing or not a picture."""
     if not path.is_file():
         raise LookoutError(f"image {path}: no such file")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except (cv2.error, MemoryError) as error:  # one that says it is larger than OpenCV takes, or than memory
+        raise LookoutError(f"image {path}: claims to be too large to be read") from error
     if image is None:
         raise LookoutError(f"image {path}: not a picture that can be read")
     rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

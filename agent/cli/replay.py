@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-import cv2
 import msgspec
 
 from agent import boxes, config, plugins
+from agent.cli.detect import read_image
 from agent.data import Event, Frame, LookoutError, Scene
 from agent.pipeline import Pipeline, open_detector
 
@@ -144,10 +144,7 @@ def _read_folder(folder: Path, fps: float) -> Iterator[Frame]:
     if not files:
         raise LookoutError(f"replay: there are no pictures in {folder}")
     for seq, file in enumerate(sorted(files, key=_by_number)):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise LookoutError(f"replay: {file} is not a picture that can be read")
-        yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), seq, seq / fps)
+        yield Frame(read_image(file), seq, seq / fps)
 
 
 def _by_number(file: Path) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from agent import foreign, modelfile, plugins
+from agent.detect import proof
 from agent.detect.backends import Backend
 from agent.detect.heads import Classifier, Embedder, Head, InstanceHead, Patcher, PoseHead, Reconstructor, Segmenter
 from agent.modelfile import Card, ModelError
@@ -24,15 +25,24 @@ class Model:
     """
 
     def __init__(
-        self, path: Path, *, backend: str = "tflite", threads: int = 0, labels_file: Path | None = None
+        self,
+        path: Path,
+        *,
+        backend: str = "tflite",
+        threads: int = 0,
+        labels_file: Path | None = None,
+        is_apart: bool = False,
     ) -> None:
         """`threads` 0 chooses; `labels_file` is for files of other makers (default: <name>.labels.txt beside it).
 
+        A file without a checksum in its card is run in a child first, but where this process is one (`is_apart`).
         Raises ModelError: not the bytes its card promises, not loadable, or float where int8 was promised.
         """
         self.path = path
         file = modelfile.read(path)
         self.threads = threads or default_threads()
+        if backend == "tflite" and not is_apart and not (file.card and file.card.sha256):
+            proof.once(path, file.sha256)
         self.backend: Backend = plugins.get("detect/backends", backend).Backend(path, self.threads)
         labels = modelfile.read_labels(path, labels_file) if file.card is None or labels_file else ()
         if file.card is None:

@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from agent.data import LookoutError
+from agent.data import NOT_JSON, LookoutError
 
 SUFFIX, SIGNATURE_SUFFIX = ".manifest.json", ".sig"
 LARGEST = 16 << 10  # bytes of a manifest
@@ -58,7 +58,7 @@ def verified(text: bytes, signature: bytes, public_key: str) -> Manifest:
         raise ManifestError("manifest: its signature is not good (changed, or signed with another key)") from error
     try:
         return msgspec.json.decode(text, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise ManifestError(f"manifest: {error}") from error
 
 

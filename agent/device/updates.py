@@ -18,10 +18,7 @@ import hashlib
 import json
 import logging
 import os
-import resource
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -31,7 +28,8 @@ import msgspec
 import numpy as np
 
 from agent import disk, modelfile
-from agent.data import LookoutError
+from agent.data import NOT_JSON, LookoutError
+from agent.detect import proof
 from agent.detect.model import Model
 
 log = logging.getLogger(__name__)
@@ -39,7 +37,6 @@ STARTS = 3
 TRIAL_S = 600.0
 _LARGEST = 256 << 20  # bytes
 _TEST_S = 120.0
-_TEST_BYTES = 2 << 30  # address space of the child
 _SIDECARS = (".json", ".labels.txt")
 
 
@@ -79,7 +76,7 @@ class Store:
             return msgspec.json.decode((self.folder / "state.json").read_bytes(), type=State)
         except FileNotFoundError:
             return State()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *NOT_JSON) as error:
             log.warning("updates: %s cannot be read (%s); the config's model runs", self.folder / "state.json", error)
             return State()
 
@@ -206,24 +203,15 @@ class Store:
 
 def self_test(path: Path) -> float:
     """Load it and look at three pictures, in a child with limits; ms an inference. Raises UpdateError: what failed."""
-    command = [sys.executable, "-m", __name__, str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TEST_S, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        raise UpdateError(f"model {path.name}: self-test took more than {_TEST_S:.0f} s; nothing has changed") from None
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise UpdateError(f"model {path.name}: self-test crashed ({name}); nothing has changed")
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no word why"])[-1]
-        raise UpdateError(f"model {path.name}: self-test failed: {reason}; nothing has changed")
-    return float(json.loads(done.stdout.splitlines()[-1])["ms"])
+        told = proof.child(__name__, path, _TEST_S)
+    except modelfile.ModelError as error:
+        raise UpdateError(f"model {path.name}: self-test {error}; nothing has changed") from error
+    return float(json.loads(told.splitlines()[-1])["ms"])
 
 
 def _test_here(path: Path) -> float:
-    resource.setrlimit(resource.RLIMIT_AS, (_TEST_BYTES, _TEST_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(_TEST_S), int(_TEST_S)))
-    model = Model(path, threads=1)
+    model = Model(path, threads=1, is_apart=True)
     model.head(model.card.confidence)
     backend, rng = model.backend, np.random.default_rng(0)
     seen, begin = set(), time.perf_counter()
@@ -250,6 +238,7 @@ def _digest(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    proof.confine(_TEST_S)
     try:
         sys.stdout.write(json.dumps({"ms": _test_here(Path(sys.argv[1]))}) + "\n")
     except (LookoutError, MemoryError) as problem:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.areas import MAX_POINTS, Point, Zone
-from agent.data import LookoutError
+from agent.data import NOT_JSON, LookoutError
 
 MAX_BYTES = 16_384
 BURST, PER_S = 10, 1.0  # commands at once, and in the long run
@@ -81,7 +81,7 @@ def parse(verb: str, payload: bytes) -> Any:
         raise CommandError(f"larger than {MAX_BYTES} bytes")
     try:
         arguments = msgspec.json.decode(payload or b"{}", type=VERBS[verb])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise CommandError(str(error)) from error
     for key in ("motion_masks", "privacy_masks"):
         for n, polygon in enumerate(getattr(arguments, key, None) or ()):

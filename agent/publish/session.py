@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ def _reason(code: bytes) -> ReasonCode:
     return reason
 
 
+UNANSWERED = 2  # times keepalive: as soon as a line is noticed that is dead
+_NONSENSE = (LookupError, ValueError, struct.error)  # what paho and `_reason` make of bytes that are no MQTT
 _NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 _properties = lru_cache(maxsize=64)(_Packed)
 
@@ -147,6 +150,7 @@ class Session:
         self.unwritten = 0  # QoS 0 messages that are not in the socket yet
         self._options, self._deadline = options, time.monotonic() + CONNACK_S
         self._tokens: dict[int, object] = {}  # packet id -> token
+        self._heard = 0.0  # s: the last acknowledgement, or since when one is waited for
         self._asked: dict[int | None, str] = {}  # packet id -> topic of a subscription
         self._acked: list[object] = []  # not noted yet
         self._v5 = version == V5
@@ -183,18 +187,28 @@ class Session:
         return 0.0 if pending and pending() else 1.0
 
     def work(self, read: bool, write: bool) -> None:
-        """Take and give what is there; raises TimeoutError for a broker that never answers CONNECT."""
+        """Take and give what is there.
+
+        Raises TimeoutError for a broker that never answers CONNECT, or acknowledges nothing any more; OSError for one
+        that answers in no MQTT.
+        """
         if read or self.patience() == 0:
-            self._client.loop_read()
+            try:
+                self._client.loop_read()
+            except _NONSENSE as error:
+                raise ConnectionAbortedError(f"the broker answers in no MQTT ({type(error).__name__})") from error
         if write:
             self._client.loop_write()
         self._client.loop_misc()
         self._acknowledge()
         if self._acked:
+            self._heard = time.monotonic()
             self._note(Acked(tuple(self._acked)))
             self._acked.clear()
         if not self.online and self.socket() and time.monotonic() > self._deadline:
             raise TimeoutError(f"no answer to CONNECT within {CONNACK_S:.0f} s")
+        if self._tokens and time.monotonic() - self._heard > UNANSWERED * self._options.keepalive:
+            raise TimeoutError  # it answers pings, but the acknowledgements for a whole window are lost
 
     def _acknowledge(self) -> None:
         """Tell the kernel to answer at once: a broker that gathers its small PUBACKs would wait 40 ms for that."""
@@ -217,6 +231,7 @@ class Session:
             self.unwritten += 1
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if message.qos and info.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            self._heard = self._heard if self._tokens else time.monotonic()
             self._tokens[info.mid] = message.token
 
     def end(self, clean: bool) -> None:
@@ -258,7 +273,7 @@ class Session:
     def _on_subscribe(
         self, _client: Client, _userdata: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        topic = self._asked.pop(mid)
+        topic = self._asked.pop(mid, "?")
         if codes[0].is_failure:
             self._note(Unheard(topic, str(codes[0])))
 

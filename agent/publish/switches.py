@@ -10,6 +10,7 @@ import msgspec
 
 from agent import disk
 from agent.areas import Point
+from agent.data import NOT_JSON
 
 log = logging.getLogger(__name__)
 FILE = "switches.json"
@@ -44,7 +45,7 @@ class Switches:
             self._wanted |= {camera: wanted for camera, wanted in kept.items() if camera in self._wanted}
         except FileNotFoundError:
             pass
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *NOT_JSON) as error:
             log.warning("%s: %s; the cameras do what the config says", self._file, error)
 
     def __getitem__(self, camera: str) -> Wanted:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from agent import disk
-from agent.data import Scene
+from agent.data import NOT_JSON, Scene
 from agent.publish.clock import Clock
 from agent.publish.commands import Limiter
 from agent.publish.pictures import cut, fitted, jpeg, shown
@@ -156,7 +156,7 @@ class Album:
             begin = 4 + int.from_bytes(head[4:6], "big")  # behind JFIF's segment
             length = int.from_bytes(head[begin + 2 : begin + 4], "big")
             return msgspec.json.decode(head[begin + 4 : begin + 2 + length], type=dict[str, Any])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *NOT_JSON):
             return None
 
     def _complain(self, trouble: str) -> None:

@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from agent import config
 from agent.areas import MAX_POINTS, Anchor, Point
-from agent.data import LookoutError, redacted
+from agent.data import NOT_JSON, LookoutError, redacted
 
 _DRAWN = ("motion_masks", "privacy_masks", "zones", "lines")  # keys of a camera
 _MOST = 64  # zones, lines or masks of a camera
@@ -199,5 +199,5 @@ def decode(body: bytes) -> Drawn:
     """What the page sent. Raises DrawingError."""
     try:
         return msgspec.json.decode(body, type=Drawn)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise DrawingError(f"not a drawing: {error}") from error

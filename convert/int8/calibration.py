@@ -28,7 +28,7 @@ from convert.tflite import graph
 
 BINS = 2048
 FRAMES = 128  # of a video
-_KINDS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+KINDS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _MEMORY = 512 << 20  # bytes of decoded pictures that a Gallery keeps
 
 
@@ -52,10 +52,10 @@ def pictures(folder: Path) -> list[Path]:
     if not where.is_dir():
         raise ConvertError(f"images {where}: no such folder, nor a video")
     for pattern in ("*", "*/*"):
-        found = sorted(p for p in where.glob(pattern) if p.suffix.lower() in _KINDS and p.is_file())
+        found = sorted(p for p in where.glob(pattern) if p.suffix.lower() in KINDS and p.is_file())
         if found:
             return found
-    raise ConvertError(f"images {where}: there are none ({', '.join(_KINDS)})")
+    raise ConvertError(f"images {where}: there are none ({', '.join(KINDS)})")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 from convert import ConvertError
 from convert.process import sandbox
+from convert.sources import recognition
 
 _MOST_CONFIG = 32 << 20  # bytes of JSON
 _CODE = {
@@ -50,7 +51,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         text = _from_zip(path) if zipfile.is_zipfile(path) else _from_hdf5(path)
         found: dict[str, Any] = json.loads(text)
-    except (ValueError, KeyError, OSError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
+    except (KeyError, *recognition.ZIP_TROUBLES) as error:
         raise ConvertError(
             f"a Keras file that is broken or cut short ({type(error).__name__}); copy it again"
         ) from error

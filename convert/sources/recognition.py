@@ -14,9 +14,12 @@ a path that leads out of the archive is refused.
 from __future__ import annotations
 
 import json
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -47,6 +50,9 @@ _ONNX_FIELDS = {
     26: 2,
 }  # ModelProto: field -> wire type
 _OF_LAYERS = {"class_name", "model_config"}  # of a TF.js topology of Keras layers; a graph has `node`
+ZIP_TROUBLES = (  # of damaged bytes zipfile raises all of these; encrypted members are RuntimeErrors
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, RuntimeError),
+)
 KNOWN = ".keras, .h5, SavedModel, .onnx, .pt, .tflite, TF.js or Teachable Machine's .zip"
 
 
@@ -96,7 +102,7 @@ def members(path: Path, what: str) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except ZIP_TROUBLES as error:
         raise ConvertError(f"{what}: a ZIP that is broken or cut short; copy it again") from error
     total = sum(i.file_size for i in infos)
     packed = [i for i in infos if i.file_size > _SMALL and i.file_size > _MOST_RATIO * max(1, i.compress_size)]
@@ -105,6 +111,14 @@ def members(path: Path, what: str) -> list[zipfile.ZipInfo]:
     links = [i.filename for i in infos if stat.S_ISLNK(i.external_attr >> 16)]
     _check_paths(what, (i.filename for i in infos), links)
     return infos
+
+
+def member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> bytes:
+    """One file out of a ZIP. Raises ConvertError where its bytes are not what the ZIP says of them."""
+    try:
+        return archive.read(info)
+    except ZIP_TROUBLES as error:
+        raise ConvertError(f"{what}: a ZIP that is broken or cut short; copy it again") from error
 
 
 def _check_paths(what: str, names: Iterable[str], links: list[str]) -> None:

@@ -39,13 +39,13 @@ def float_model(request: Request) -> FloatModel:
     files = {PurePosixPath(i.filename).name: i for i in infos}
     models = [n for n in _BEST if n in files] or sorted(n for n in files if n.endswith((".tflite", ".h5")))
     if not models:
-        return _layers(request, files)
+        return _layers(request, files, what)
     with sandbox.scratch("teachable") as work, zipfile.ZipFile(request.path) as archive:
         inner = work / models[0]
-        inner.write_bytes(archive.read(files[models[0]]))
+        inner.write_bytes(recognition.member(archive, files[models[0]], what))
         labels = request.labels
         if not labels and _LABELS in files and files[_LABELS].file_size < _MOST_LABELS:
-            (work / _LABELS).write_bytes(archive.read(files[_LABELS]))
+            (work / _LABELS).write_bytes(recognition.member(archive, files[_LABELS], what))
             labels = modelfile.read_labels(inner, work / _LABELS)
         known = {"range": _RANGE} if models[0] in _BEST else {}
         found = _read(msgspec.structs.replace(request, path=inner, labels=labels, input=known | request.input), what)
@@ -53,12 +53,12 @@ def float_model(request: Request) -> FloatModel:
     return msgspec.structs.replace(found, card=card)
 
 
-def _layers(request: Request, files: dict[str, zipfile.ZipInfo]) -> FloatModel:
+def _layers(request: Request, files: dict[str, zipfile.ZipInfo], what: str) -> FloatModel:
     """The TensorFlow.js export, whose labels stand in its metadata."""
     with zipfile.ZipFile(request.path) as archive:
 
         def file(name: str) -> bytes:
-            return archive.read(files[PurePosixPath(name).name])
+            return recognition.member(archive, files[PurePosixPath(name).name], what)
 
         labels = request.labels
         if not labels and _METADATA in files and files[_METADATA].file_size < _MOST_LABELS:

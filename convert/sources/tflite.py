@@ -18,7 +18,7 @@ from agent.modelfile import Card, ModelError, ModelFile, Output, Tensor
 from convert import ConvertError
 from convert.process import sandbox
 from convert.process.sandbox import Limits
-from convert.sources import FloatModel, Request, answers, description, naming
+from convert.sources import FloatModel, Request, answers, description, naming, recognition
 from convert.tflite import graph
 
 _TRY = Limits(seconds=120)
@@ -67,7 +67,7 @@ def _length(path: Path, size: int) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             return min((i.header_offset for i in archive.infolist()), default=size)
-    except zipfile.BadZipFile:
+    except recognition.ZIP_TROUBLES:
         return size
 
 

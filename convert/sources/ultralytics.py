@@ -98,7 +98,7 @@ def names(path: Path, what: str) -> set[str]:
     """What a pickle would import, as "module name", without unpickling it. Raises ConvertError."""
     try:
         return _globals(_pickle(path, what))
-    except (ValueError, IndexError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (IndexError, *recognition.ZIP_TROUBLES) as error:
         raise ConvertError(f"{what}: a pickle that is broken or cut short; copy it again") from error
 
 

@@ -1,6 +1,5 @@
 """What is inside a .tflite, and whether it will run.
 
-soundness     whether a flatbuffer can be trusted: sizes, indices, shapes
 graph         operators, tensors, scales, float islands
 finalise      the tools' leavings mended: inline buffers, static shapes, operator versions, contract names
 edgetpu_rules  the operators that the Edge TPU takes, with their limits

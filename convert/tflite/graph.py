@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from agent.detect import soundness
+from agent.detect.flatbuffer import Unsound
 from convert import ConvertError
-from convert.tflite import soundness
 
 OPERATORS = {v: n for n, v in vars(schema.BuiltinOperator).items() if n.isupper()}  # code -> CONV_2D, ..
 DTYPES = {v: n.lower() for n, v in vars(schema.TensorType).items() if n.isupper()}  # code -> int8, ..
@@ -65,17 +66,14 @@ def unpack(flatbuffer: bytes) -> Any:
     if flatbuffer[4:8] != b"TFL3":
         raise ConvertError("not a TFLite file (no TFL3 mark in its first 8 bytes)")
     try:
-        soundness.meter(flatbuffer)
+        soundness.check(flatbuffer)
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
-        fault = soundness.fault(model, len(flatbuffer))
-    except ConvertError:
-        raise
-    except Exception as error:  # struct, index, type: whatever broken bytes lead to
+    except Unsound as error:
+        raise ConvertError(f"a TFLite file that {error}") from error
+    except Exception as error:  # struct, index, type: whatever broken bytes lead to where the agent does not look
         raise ConvertError(f"a TFLite file that is broken or cut short ({type(error).__name__})") from error
     if len(model.subgraphs or []) != 1:
         raise ConvertError(f"a TFLite model with {len(model.subgraphs or [])} subgraphs; one is supported")
-    if fault:
-        raise ConvertError(f"a TFLite file that contradicts itself: {fault}")
     return model
 
 

@@ -260,7 +260,6 @@ def test_outputs_that_say_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, o
     )
     model = SimpleNamespace(backend=backend, card=SimpleNamespace(confidence=0.5), head=lambda _: None)
     monkeypatch.setattr(updates, "Model", lambda *_, **__: model)
-    monkeypatch.setattr(updates.resource, "setrlimit", lambda *_: None)
 
     with pytest.raises(UpdateError, match=words):
         updates._test_here(Path("x.tflite"))

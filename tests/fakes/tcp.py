@@ -63,6 +63,23 @@ def only_3_1_1(sock: socket.socket) -> None:
                 sock.sendall(b"\x40\x02" + content[after_topic : after_topic + 2])
 
 
+def forgetful(sock: socket.socket) -> None:
+    """A broker that takes 3.1.1 and answers pings, but loses every acknowledgement."""
+    sock.recv(4096)
+    sock.sendall(b"\x20\x02\x00\x00")
+    while data := sock.recv(4096):
+        if b"\xc0\x00" in data:
+            sock.sendall(b"\xd0\x00")
+
+
+def babbling(sock: socket.socket) -> None:
+    """A broker that takes 3.1.1 and then says what is no MQTT: a SUBACK unasked for, PUBACKs with no reason's code."""
+    sock.recv(4096)
+    sock.sendall(b"\x20\x02\x00\x00\x90\x03\x7f\x01\x00")
+    while sock.recv(4096):
+        sock.sendall(b"".join(b"\x40\x03\x00" + bytes([mid, 0x33]) for mid in range(1, 60)))
+
+
 def _packet(data: bytes) -> tuple[int, bytes, bytes] | None:
     """First byte, content and rest, once a whole packet is there (lengths below 16384)."""
     if len(data) < 2:
@@ -75,14 +92,16 @@ def _packet(data: bytes) -> tuple[int, bytes, bytes] | None:
     return (data[0], data[at : at + length], data[at + length :]) if len(data) >= at + length else None
 
 
-def proxy(port: int, harm: Callable[[bytes], bytes]) -> Callable[[socket.socket], None]:
-    """Passes on both ways; what the broker says goes through `harm`."""
+def proxy(
+    port: int, harm: Callable[[bytes], bytes], outward: Callable[[bytes], bytes] = bytes
+) -> Callable[[socket.socket], None]:
+    """Passes on both ways; what the broker says goes through `harm`, what it is told through `outward`."""
 
     def serve(client: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", port)) as broker:
             back = threading.Thread(target=_pump, args=(broker, client, harm), daemon=True)
             back.start()
-            _pump(client, broker, lambda data: data)
+            _pump(client, broker, outward)
 
     return serve
 

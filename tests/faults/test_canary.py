@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.fakes.agent import HEAD, YARD, Running
 from tests.fakes.mosquitto import Broker, free_port
@@ -57,6 +61,24 @@ def test_no_secret_gets_out(tmp_path: Path, start: Callable[..., Running]) -> No
         f"{where}: {text[max(0, text.find(CANARY) - 60) :][:90]!r}" for where, text in told.items() if CANARY in text
     ]
     assert not leaks, "\n".join(leaks)
+
+
+def test_a_crash_writes_down_nothing(tmp_path: Path, start: Callable[..., Running]) -> None:
+    """Where core dumps are switched on for whoever starts the agent."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if hard == 0 or not Path("/proc/sys/kernel/core_pattern").read_text().startswith("core"):
+        pytest.skip("core dumps are off here, or go elsewhere")
+    before = set(ROOT.glob("core*"))
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        (tmp_path / "password").write_text(f"{CANARY}6\n")
+        agent = start(
+            YARD, head=HEAD.replace("[mqtt]\n", f'[mqtt]\nusername = "pi"\npassword_file = "{tmp_path}/password"\n')
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    assert agent.process.stop(signal.SIGSEGV) == -signal.SIGSEGV
+    assert set(ROOT.glob("core*")) == before
 
 
 def page(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -99,3 +100,31 @@ def test_any_command_is_answered_or_ignored(start: Callable[..., Running]) -> No
     agent.wait(lambda: agent.retained().get("lookout/pi/status") == b"online", "the truth about its status again")
     agent.wait(lambda: agent.retained().get("lookout/pi/yard/status") == b"online", "and about the camera's")
     assert "Traceback" not in agent.process.log()
+
+
+@full
+def test_what_strangers_retain_on_our_topics_gives_way_to_the_truth(start: Callable[..., Running]) -> None:
+    agent, dice = start(YARD), random.Random(SEED)
+    agent.health()
+    truth = agent.retained()
+    assert len(truth) > 5
+    agent.process.stop()
+    for topic in truth:
+        agent.heard.client.publish(topic, strange(dice) or b"0", qos=1, retain=True)
+    agent.process.start()
+    agent.wait(lambda: same(agent.retained(), truth), "the truth on every topic again")
+    agent.frames()
+    assert "Traceback" not in agent.process.log()
+
+
+def same(told: dict[str, bytes], truth: dict[str, bytes]) -> bool:
+    """Whether each topic holds again what the agent says there: a word, or JSON of the same form."""
+    return all(form(told.get(topic, b"")) == form(payload) for topic, payload in truth.items())
+
+
+def form(payload: bytes) -> object:
+    try:
+        told = json.loads(payload)
+    except ValueError:
+        return payload
+    return sorted(told) if isinstance(told, dict) else type(told)

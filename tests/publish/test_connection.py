@@ -212,6 +212,31 @@ def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_3_1_1(serve: Callable[..
     until(lambda: publisher.stats().acked == 20 + STATES, "20 events and the states acknowledged")
 
 
+def test_a_broker_that_loses_all_acknowledgements_is_given_another_connection(
+    serve: Callable[..., tcp.Server], publish: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pings are answered, so that only what is missing tells: else the window would stay full for ever."""
+    monkeypatch.setattr(session, "UNANSWERED", 0.05)
+    server = serve(tcp.forgetful)
+    feed(publish(server.port, keepalive=5, retry_s=(0.02, 0.05)), 3)
+    until(lambda: server.connections >= 3, "connections anew")
+
+
+def test_a_broker_that_answers_in_no_mqtt_costs_a_line_and_a_connection(
+    serve: Callable[..., tcp.Server],
+    publish: Make,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mqtt, "TOLD_EVERY_S", 0.0)
+    server = serve(tcp.babbling)
+    with caplog.at_level(logging.DEBUG):
+        publish(server.port, retry_s=(0.02, 0.05))
+        until(lambda: "the broker answers in no mqtt" in caplog.text, "the reason")
+    assert server.connections > 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_an_event_too_large_for_the_broker_is_given_up_and_told(special: Callable[..., Broker], publish: Make) -> None:
     broker = special("max_packet_size 1000")
     listener = Listener(broker.port, "lookout/#")

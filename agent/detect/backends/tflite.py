@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from agent.data import Array
+from agent.detect import soundness
+from agent.detect.flatbuffer import Unsound
 from agent.modelfile import ModelError, Tensor
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Backend:
 
     def _opened(self, threads: int) -> Any:
         runtime = find_runtime()
+        _judge(self._path)
         try:
             interpreter = runtime.Interpreter(
                 model_path=str(self._path), num_threads=threads, experimental_delegates=self._delegates
@@ -84,6 +87,18 @@ def find_runtime() -> Any:
             raise ModelError(f"tflite_runtime needs NumPy 1, {np.__version__} is installed; pip install ai-edge-litert")
         return runtime
     raise ModelError("no TFLite runtime is installed; pip install ai-edge-litert")
+
+
+def _judge(path: Path) -> None:
+    """Raises ModelError for a file that a runtime, which follows its offsets as they stand, should not see."""
+    try:
+        what = soundness.unknown(soundness.check(path.read_bytes()))
+    except OSError as error:
+        raise ModelError(f"model {path}: cannot load it: {error.strerror}") from error
+    except Unsound as error:
+        raise ModelError(f"model {path}: cannot load it, it {error}; copy or convert it again") from error
+    if what:
+        raise ModelError(f"model {path}: cannot load it: {what}; convert it without")
 
 
 def _signature_names(interpreter: Any) -> dict[int, str]:

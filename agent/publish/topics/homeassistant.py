@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import __version__
+from agent.data import NOT_JSON
 from agent.publish import JSON, Message, Received, Scope, State, Topic
 
 Component = dict[str, Any]
@@ -261,5 +262,5 @@ def _components(payload: bytes) -> dict[str, str]:
     try:
         found = msgspec.json.decode(payload)["components"]
         return {name: one["platform"] for name, one in found.items() if len(one) > 1}
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+    except (*NOT_JSON, KeyError, TypeError, AttributeError):
         return {}

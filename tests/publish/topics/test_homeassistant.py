@@ -112,7 +112,13 @@ def test_a_zone_that_has_gone_is_removed_from_home_assistant() -> None:
     assert not list(later.received(Received(CONFIG, again.payload, retained=True)))  # removed is removed
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"null", b'{"components": 3}', b'{"components": {"a": {}}}'])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(b"", b"{}", b"[]", b"null", b'{"components": 3}', b'{"components": {"a": {}}}', b"\xff", b"[" * 100_000),
+        *(b'{"components":' * 5_000, b'{"components": {"\\ud800": {"platform": 1, "a": 2}}}'),
+    ],
+)
 def test_a_retained_offer_that_is_none_is_survived(payload: bytes) -> None:
     topic = homeassistant.create(homeassistant.Options(), scope())
     assert not list(topic.received(Received(CONFIG, payload, retained=True)))
