@@ -3,7 +3,7 @@
     python systemd/bundle.py OUT --python 3.13 --machine aarch64 --glibc 2.41
 
 Made on the workstation for the device's Python, processor and C library, so that the device needs no internet and
-compiles nothing. Versions are those of requirements.lock; its markers are evaluated for the device, not for here.
+compiles nothing. Versions and hashes are those of requirements.lock; its markers are evaluated for the device.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
-from pip._vendor.packaging.requirements import Requirement
+import lockfile
 
 ROOT = Path(__file__).parent.parent
 OLDEST_GLIBC = 17  # manylinux_2_17, the oldest that wheels are built for
-KEPT = ("wheels", "constraints.txt", "requirements.lock")  # in OUT, from one time to the next
+KEPT = ("wheels", "wanted.lock", "requirements.lock")  # in OUT, from one time to the next
 NOT_BUILT = (".*", "build", "*.egg-info", "tests", "__pycache__")
 # What Pi OS bookworm's picamera2 comes with is compiled for NumPy 1, and does not load beside NumPy 2. All others do
 # with NumPy 1.26, OpenCV's own word (numpy>=2) notwithstanding.
-NUMPY_OF_THE_SYSTEM = {"3.11": "numpy==1.26.4"}
-EXTRAS = ("signed", "web")  # of pyproject.toml, that every device gets
+NUMPY_OF_THE_SYSTEM = {
+    "3.11": "numpy==1.26.4"
+    " --hash=sha256:7ab55401287bfec946ced39700c053796e7cc0e3acbef09993a9ad2adba6ca6e"  # aarch64
+    " --hash=sha256:666dbfb6ec68962c033a450943ded891bed2d54e6755e35e5835d63f4f6931d5\n"  # x86_64
+}
+GROUPS = ("agent", "signed", "web")  # of pyproject.toml, that every device gets
 INSTALLED = ("lookout.service", "60-lookout.rules", "restart.conf", "agent.toml", "install.sh")
 
 
@@ -52,24 +55,18 @@ def main() -> None:
 
 def collect(out: Path, python: str, machine: str, glibc: str) -> None:
     """OUT/wheels and the lock of their hashes: those of the last time, if they are whole and nothing else is wanted."""
-    wheels, constraints, lock = (out / name for name in KEPT)
-    target = environment(python, machine)
-    wanted = requirements(target)
-    pinned = "\n".join((f"# {' '.join(wanted)} for {python}, {machine}, glibc {glibc}", *pins(target), ""))
-    had = [path.read_text("utf-8") if path.is_file() else None for path in (constraints, lock)]
-    if had == [pinned, locks(wheels)]:
+    wheels, wanted, lock = (out / name for name in KEPT)
+    text = f"# for {python}, {machine}, glibc {glibc}\n{pins(python, machine)}"
+    had = [path.read_text("utf-8") if path.is_file() else None for path in (wanted, lock)]
+    if had == [text, locks(wheels)]:
         return
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir(parents=True)
-    constraints.write_text(pinned, "utf-8")
+    wanted.write_text(text, "utf-8")
     lock.unlink(missing_ok=True)
     tags = [f"--platform={tag}" for tag in platforms(machine, glibc)]
     tags += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", f"--dest={wheels}"]
-    pip("download", *tags, "--constraint", str(constraints), *wanted)
-    if older := NUMPY_OF_THE_SYSTEM.get(python):
-        for wheel in wheels.glob("numpy-*"):
-            wheel.unlink()
-        pip("download", *tags, "--no-deps", older)
+    pip("download", *tags, "--no-deps", "--require-hashes", "--requirement", str(wanted))
     lock.write_text(locks(wheels), "utf-8")
 
 
@@ -90,24 +87,11 @@ def environment(python: str, machine: str) -> dict[str, str]:
     }
 
 
-def requirements(target: dict[str, str]) -> list[str]:
-    """What the agent itself depends on, with its extras for a device."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
-    return [bare(r) for r in map(Requirement, wanted) if not r.marker or r.marker.evaluate(target)]
-
-
-def pins(target: dict[str, str]) -> list[str]:
-    """The lock's lines that hold for the device, without their markers."""
-    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
-    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    return [bare(r) for r in found if not r.marker or r.marker.evaluate(target)]
-
-
-def bare(requirement: Requirement) -> str:
-    """Without the marker, which holds or it would not be here."""
-    requirement.marker = None
-    return str(requirement)
+def pins(python: str, machine: str) -> str:
+    """A line with hashes for each package that the device gets."""
+    older = NUMPY_OF_THE_SYSTEM.get(python)
+    found = lockfile.cut(GROUPS, environment(python, machine))
+    return "".join(older if older and one.name == "numpy" else f"{one}\n" for one in found)
 
 
 def platforms(machine: str, glibc: str) -> list[str]:

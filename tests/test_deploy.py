@@ -1,8 +1,9 @@
 """`make deploy`: what is chosen for a device, and what is said where it cannot go. (All of it: `make test-system`.)"""
 
 import getpass
-import importlib.util
+import importlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,16 +19,11 @@ SCRIPT = ROOT / "systemd" / "deploy.sh"
 
 
 @pytest.fixture(scope="module")
-def bundle() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "systemd" / "bundle.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        pytest.skip(f"this environment has no pip: {error}")
-    return module
+def bundle() -> Iterator[ModuleType]:
+    pytest.importorskip("pip", reason="this environment has no pip")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "systemd")
+        yield importlib.import_module("bundle")
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +114,33 @@ def test_a_device_that_it_cannot_run_on_is_told_in_one_line(tmp_path: Path, fact
 
 
 def test_versions_are_those_of_the_lock_for_the_device(bundle: ModuleType) -> None:
-    bookworm, trixie = bundle.environment("3.11", "aarch64"), bundle.environment("3.13", "aarch64")
-    old, new = (dict(line.split("==") for line in bundle.pins(target)) for target in (bookworm, trixie))
+    def cut(python: str, machine: str, *groups: str) -> dict[str, str]:
+        target = bundle.environment(python, machine)
+        return {one.name: one.version for one in bundle.lockfile.cut(groups or bundle.GROUPS, target)}
 
-    assert old["numpy"] != new["numpy"]
-    assert "tensorflow" in new  # the lock's line for processors that are not x86
-    assert {r.split(">")[0] for r in bundle.requirements(trixie)} >= {"numpy", "ai-edge-litert", "paho-mqtt"}
-    assert not any("litert" in r for r in bundle.requirements(bundle.environment("3.11", "armv7l")))
+    assert cut("3.11", "aarch64")["numpy"] != cut("3.13", "aarch64")["numpy"]
+    assert "tensorflow" in cut("3.13", "aarch64", "tensorflow")  # the lock's line for processors that are not x86
+    assert cut("3.13", "aarch64").keys() >= {"numpy", "ai-edge-litert", "paho-mqtt", "pynacl", "uvicorn", "h11"}
+    assert not cut("3.13", "aarch64").keys() & {"tensorflow", "pytest", "iotcore"}
+    assert not any("litert" in name for name in cut("3.11", "armv7l"))
+
+
+def test_every_package_has_its_hashes_and_no_group_needs_one_that_is_not_there(bundle: ModuleType) -> None:
+    locked = bundle.lockfile.entries((ROOT / "requirements.lock").read_text("utf-8"))
+    assert len(locked) > 80
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", text) for one in locked for text in one.hashes)
+    assert [one.name for one in locked if not one.hashes] == []
+    everything = bundle.lockfile.cut(["build", "agent", "sim", "convert", "tensorflow", "dev", "web", "signed"])
+    assert {one.name for one in everything} == {one.name for one in locked if one.holds()}
+    with pytest.raises(SystemExit, match="no requirements 'coffee'"):
+        bundle.lockfile.cut(["coffee"])
+
+
+def test_the_device_gets_no_line_without_a_hash(bundle: ModuleType) -> None:
+    for python in ("3.11", "3.13"):
+        lines = bundle.pins(python, "aarch64").splitlines()
+        assert len(lines) > 15
+        assert all(" --hash=sha256:" in line for line in lines)
 
 
 def test_wheels_for_a_newer_glibc_are_not_taken(bundle: ModuleType) -> None:
