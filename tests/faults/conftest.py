@@ -13,7 +13,7 @@ import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,13 +72,13 @@ class Row:
 
 @pytest.fixture
 def row(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, str], Row]]:
-    """row(fault, injected, promised): its number is that of the test's file. Kept only if the test passes."""
+    """row(fault, injected, promised): the number is the test's file's, unless told. Kept only if the test passes."""
     made: list[Row] = []
 
-    def begin(fault: str, injected: str, promised: str) -> Row:
+    def begin(fault: str, injected: str, promised: str, *, number: int | None = None) -> Row:
         match = re.match(r"test_(\d+)_", request.path.name)
         assert match
-        made.append(Row(int(match[1]), fault, injected, promised))
+        made.append(Row(number or int(match[1]), fault, injected, promised))
         return made[-1]
 
     failed = request.session.testsfailed
@@ -89,12 +89,16 @@ def row(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, str], Ro
 
 def pytest_sessionfinish() -> None:
     """Rows of this run take the place of those that stand there."""
-    if not (FULL and _ROWS):
-        return
+    if FULL and _ROWS:
+        write_rows(_ROWS)
+
+
+def write_rows(rows: Mapping[int, str]) -> None:
+    """Into the table, by their numbers."""
     text = TABLE.read_text("utf-8")
     head = re.split(r"^\| \d", text, maxsplit=1, flags=re.MULTILINE)[0]
     old = {int(number): line for line, number in re.findall(r"^(\| (\d+) \|.*)$", text, re.MULTILINE)}
-    lines = [line for _, line in sorted({**old, **_ROWS}.items())]
+    lines = [line for _, line in sorted({**old, **rows}.items())]
     TABLE.write_text(head + "\n".join(lines) + "\n", "utf-8")
 
 
@@ -112,15 +116,17 @@ class Faulty:
         return self._start(camera + more, "-m", "tests.faults.hooked", environ=environ, **options)
 
     def camera(self, word: str) -> None:
-        self._put("camera", word)
+        put_word(self._folder, "camera", word)
 
     def model(self, word: str) -> None:
-        self._put("model", word)
+        put_word(self._folder, "model", word)
 
-    def _put(self, what: str, word: str) -> None:
-        draft = self._folder / f"{what}.new"
-        draft.write_text(word)
-        draft.replace(self._folder / what)
+
+def put_word(folder: Path, of: str, word: str) -> None:
+    """From now on `of` (camera, model) does so; read by tests/faults/hooked.py."""
+    draft = folder / f"{of}.new"
+    draft.write_text(word)
+    draft.replace(folder / of)
 
 
 @pytest.fixture

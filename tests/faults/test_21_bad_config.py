@@ -1,4 +1,4 @@
-"""A config that is not good, or only half written, when a reload comes: refused with its line; the old one runs on."""
+"""A config that is not good, when a reload comes: refused with its line; the old one runs on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from tests.fakes.agent import YARD, Running
-from tests.faults.conftest import ROOT, Row, full
+from tests.faults.conftest import ROOT, Row
 
 
 def test_it_is_refused_and_the_old_one_runs_on(start: Callable[..., Running], row: Callable[..., Row]) -> None:
@@ -28,17 +28,3 @@ def test_it_is_refused_and_the_old_one_runs_on(start: Callable[..., Running], ro
         agent.process.signal(signal.SIGHUP)
         agent.wait(lambda: agent.events("config_changed"), "the good one taken over")
     told.seen = "refused by both with the same line; frames went on"
-
-
-@full
-def test_text_that_is_half_written_is_refused_until_it_is_whole(
-    start: Callable[..., Running], row: Callable[..., Row]
-) -> None:
-    agent = start(YARD)
-    agent.write(YARD[:20])
-    agent.process.signal(signal.SIGHUP)
-    agent.wait(lambda: agent.events("config_rejected"), "the event")
-    agent.write(YARD + "fps = 2\n")
-    agent.process.signal(signal.SIGHUP)
-    agent.wait(lambda: agent.events("config_changed"), "the whole one taken over")
-    agent.frames()

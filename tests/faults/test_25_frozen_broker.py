@@ -15,7 +15,7 @@ import pytest
 from agent.publish.publisher import Publisher
 from tests.fakes.mosquitto import Broker, Listener, until
 from tests.fakes.scenes import STATES, Model, event, scene, settings
-from tests.faults.conftest import FULL
+from tests.faults.conftest import FULL, Row
 
 FROZEN_S = 60.0 if FULL else 3.0
 FPS = 60.0
@@ -35,7 +35,10 @@ def waking_an_idle_thread() -> Callable[[], object]:
     return lambda: box.put(True)
 
 
-def test_publishing_does_not_wait_for_a_frozen_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_publishing_does_not_wait_for_a_frozen_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], row: Callable[..., Row]
+) -> None:
+    told = row("broker black hole", f"SIGSTOP of it for {FROZEN_S:g} s", "noticed; the pipeline never waits; none lost")
     broker = Broker(tmp_path).start()
     listener = Listener(broker.port, "lookout/pi/yard/events")
     least = waking_an_idle_thread()
@@ -53,13 +56,19 @@ def test_publishing_does_not_wait_for_a_frozen_broker(tmp_path: Path, capsys: py
             time.sleep(max(0.0, begin + n / FPS - time.monotonic()))
         waiting, backlog = publisher.stats().waiting, publisher._connection.backlog
         broker.thaw()
-        until(lambda: len({json.loads(p)["detail"]["n"] for _, p, _ in list(listener.messages)}) == n, "all events", 60)
+        with told.recovery():
+            until(
+                lambda: len({json.loads(p)["detail"]["n"] for _, p, _ in list(listener.messages)}) == n,
+                "all events",
+                60,
+            )
     p50, p99, worst = np.percentile(took, [50, 99, 100])
     with capsys.disabled():
         print(f"\n{FROZEN_S:.0f} s frozen, {n} scenes: on_scene p50 {p50:.3f} p99 {p99:.3f} max {worst:.1f} ms,")
         print(f"waking an idle thread p99 {np.percentile(control, 99):.3f} max {max(control):.1f} ms;", end=" ")
         print(f"{waiting} events waited, {backlog} messages for the socket")
     listener.close()
+    told.seen = f"handing over took p99 {p99:.2f} ms; {waiting} of {n} events waited, all came"
     assert backlog <= 32 + 64
     if FULL:  # a claim of the documentation; a machine too busy to wake a thread in time cannot hold it
         assert p99 < max(1.0, 2 * np.percentile(control, 99))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.fakes.agent import Process
 from tests.fakes.mosquitto import Broker, Listener, until
-from tests.faults.conftest import FULL
+from tests.faults.conftest import FULL, Row
 
 KILLS = 20 if FULL else 2
 
@@ -27,7 +28,10 @@ enabled = true
 """
 
 
-def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodbye(tmp_path: Path) -> None:
+def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodbye(
+    tmp_path: Path, row: Callable[..., Row]
+) -> None:
+    told = row("agent killed", f"kill -9, {KILLS} times (of its publisher more: 24)", "offline told; numbers go on")
     broker = Broker(tmp_path, durable=True).start()
     listener = Listener(broker.port, "lookout/pi/#")
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path, port=broker.port))
@@ -47,9 +51,11 @@ def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodb
 
     last = 0
     for kill in range(KILLS + 1):
-        agent.start()
-        until(lambda n=kill: listener.of("lookout/pi/status").count(b"online") == n + 1, f"birth: {agent.log()}", 60)
-        until(lambda: listener.of("lookout/pi/yard/status")[-1:] == [b"online"], "the camera")
+        with told.recovery():
+            agent.start()
+            births = kill + 1
+            until(lambda n=births: listener.of("lookout/pi/status").count(b"online") == n, f"birth: {agent.log()}", 60)
+            until(lambda: listener.of("lookout/pi/yard/status")[-1:] == [b"online"], "the camera")
         seq = ask()
         assert seq > last, "numbers go on after a kill"
         last = seq
@@ -61,5 +67,6 @@ def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodb
     late = Listener(broker.port, "lookout/pi/status")
     until(lambda: late.of("lookout/pi/status") == [b"offline"], "what is retained")
     late.close()
+    told.seen = f"{KILLS} of {KILLS} starts; no number twice"
     listener.close()
     broker.kill()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from agent.publish.publisher import Publisher
 from agent.publish.store import Store
 from tests.fakes.mosquitto import Broker, Listener, until
 from tests.fakes.scenes import Model, event, scene, settings
-from tests.faults.conftest import FULL
+from tests.faults.conftest import FULL, Row
 
 EVENTS = 20_000 if FULL else 1_000
 
@@ -42,7 +42,10 @@ def fill(path: Path) -> None:
             file.write(bytes(512))
 
 
-def test_a_full_disk_costs_no_event_that_the_broker_is_there_for(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_event_that_the_broker_is_there_for(
+    small_disk: Path, tmp_path: Path, row: Callable[..., Row]
+) -> None:
+    told = row("disk full", "a file system of 1 MB, filled", "events go on from memory; the disk again, by itself")
     broker = Broker(tmp_path).start()
     listener = Listener(broker.port, "lookout/pi/yard/events")
     with Publisher(settings(broker.port, state_dir=small_disk), Model()) as publisher:
@@ -57,7 +60,8 @@ def test_a_full_disk_costs_no_event_that_the_broker_is_there_for(small_disk: Pat
             lambda: {json.loads(p)["detail"]["n"] for _, p, _ in list(listener.messages)} >= set(range(EVENTS)), "all"
         )
         ballast.unlink()
-        until(lambda: not publisher.stats().outbox_trouble, "the disk is used again", 40)
+        with told.recovery():
+            until(lambda: not publisher.stats().outbox_trouble, "the disk is used again", 40)
         feed(publisher, 10 + EVENTS, 10)
         until(lambda: publisher.stats().waiting == 0, "the last events")
     listener.close()
@@ -67,6 +71,7 @@ def test_a_full_disk_costs_no_event_that_the_broker_is_there_for(small_disk: Pat
     store = Store(small_disk / "outbox.db")
     assert (store.found, store.totals.last_seq) == ([], EVENTS + 20)
     store.close()
+    told.seen = f"{EVENTS} of {EVENTS} events while it was full"
 
 
 def test_a_full_disk_without_a_broker_keeps_the_newest_in_memory_and_tells_the_rest(

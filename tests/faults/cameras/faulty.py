@@ -31,13 +31,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rate: float = 10.0
     objects: int = 3
+    size: tuple[int, int] = (640, 480)  # (width, height) px
 
 
 def frames(options: Options) -> Iterator[Frame]:
     if word("camera") == "gone":
         raise CameraError("camera faulty: no such device")
     last: Frame | None = None
-    for frame in scene(Scene(rate=options.rate, objects=options.objects)):
+    for frame in scene(Scene(size=options.size, rate=options.rate, objects=options.objects)):
         last = getattr(Camera, word("camera"))(frame, last)
         yield last
 
@@ -82,3 +83,21 @@ class Camera:
     @staticmethod
     def same_time(frame: Frame, last: Frame | None) -> Frame:
         return Frame(frame.image, frame.seq, (last or frame).t)
+
+    @staticmethod
+    def slow(frame: Frame, _: Frame | None) -> Frame:
+        time.sleep(1.0)
+        return Frame(frame.image, frame.seq, time.monotonic())
+
+    @staticmethod
+    def black(frame: Frame, _: Frame | None) -> Frame:
+        return Frame(np.zeros_like(frame.image), frame.seq, frame.t)
+
+    @staticmethod
+    def white(frame: Frame, _: Frame | None) -> Frame:
+        return Frame(np.full_like(frame.image, 255), frame.seq, frame.t)
+
+    @staticmethod
+    def noise(frame: Frame, _: Frame | None) -> Frame:
+        image = np.random.default_rng(frame.seq).integers(0, 256, frame.image.shape, np.uint8)
+        return Frame(image, frame.seq, frame.t)

@@ -1,0 +1,1 @@
+"""A day in an hour: `make soak`."""
