@@ -88,7 +88,7 @@ def _convert() -> argparse.ArgumentParser:
     parser.add_argument("model", type=Path, metavar="MODEL", help=".keras, .h5, SavedModel, .onnx, .pt, .tflite, TF.js")
     parser.add_argument("--calibrate", type=Path, metavar="DIR|VIDEO", help="100 or so pictures of the camera's own")
     parser.add_argument("--evaluate", type=Path, metavar="DATA", help="other pictures, better labelled: what int8 cost")
-    parser.add_argument("--size", type=_size, metavar="WxH", help="px, where the model leaves it open")
+    parser.add_argument("--size", type=size_of, metavar="WxH", help="px, where the model leaves it open")
     parser.add_argument("--task", help="where the model does not say: detect, classify, segment, pose, embed, ..")
     parser.add_argument("--head", help="the head that reads the outputs, or a TOML file that describes them")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="one a line, where the model carries none")
@@ -125,7 +125,7 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
     """416x320, for argparse: width, height px."""
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and (height or width).isdigit() and int(width) and int(height or width)):

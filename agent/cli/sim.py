@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from agent import config
+from agent import config, modelfile
 from agent.data import LookoutError
 from agent.device.updates import Store
 from agent.pipeline import stopped_by_signals
@@ -40,6 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="clip, webcam number, rtsp://... or synthetic (default: a street clip)")
     parser.add_argument("--model", type=Path, help="a .tflite file (default: the shipped one)")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of a model that carries none, one a line")
+    parser.add_argument("--second", type=Path, metavar="FILE", help="a classifier that looks again at what was found")
+    parser.add_argument("--of", action="append", metavar="LABEL", help="at these only (default: all that are found)")
     parser.add_argument("--broker", type=_address, metavar="HOST:PORT", help="a broker of yours, not the embedded one")
     parser.add_argument("--seconds", type=float, help="stop after so long (default: at the end of the source)")
     parser.add_argument("--speed", choices=("realtime", "max"), default="realtime", help="max: every frame, flat out")
@@ -105,18 +107,32 @@ def _text(args: argparse.Namespace, camera: config.Camera, host: str, port: int,
         "": {"state_dir": str(folder)},
         f"cameras.{_CAMERA}": {"kind": camera.kind, **options},
         "model": {"file": args.model or config.shipped(config.DEFAULT_MODEL), "labels_file": args.labels},
+        "second.look": _second(args) if args.second else {},
         "thermal": {"enabled": False},  # a desktop is cooled otherwise
         "mqtt": {"host": host, "port": port},
         "web": {"enabled": not args.no_page, "port": _free(Web().port)},
     }
     lines = ["# What this simulation runs on. It lies in a folder that is gone at its end."]
     for name, keys in sections.items():
-        lines += ["", f"[{name}]"] if name else []
+        lines += ["", f"[{name}]"] if name and keys else []
         for key, value in keys.items():
             if value is not None:
                 told = str(value.absolute()) if isinstance(value, Path) else value
                 lines.append(f"{key} = {json.dumps(told, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
+
+
+def _second(args: argparse.Namespace) -> dict[str, Any]:
+    """A [second.NAME]. Raises LookoutError: the model does not say what it finds."""
+    card = modelfile.read(args.model or config.shipped(config.DEFAULT_MODEL)).card
+    if not (args.of or card):
+        raise LookoutError(f"--second: {args.model} does not say what it finds; name it: --of LABEL")
+    return {
+        "kind": "classify",
+        "file": args.second,
+        "labels": args.of or (card.labels if card else ()),
+        "per_second": 5,
+    }
 
 
 def _free(port: int) -> int:

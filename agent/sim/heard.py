@@ -16,6 +16,12 @@ _SANE = 60.0  # s; a frame "older" than this has the time of a clip, not of a cl
 _UTC = Annotated[datetime, Meta(tz=True)]
 
 
+class Reading(Struct, frozen=True):
+    """What a second look says of a track."""
+
+    value: str | float | None = None  # None: unknown
+
+
 class Track(Struct, frozen=True):
     """One object of a detections message, as far as it is shown."""
 
@@ -23,6 +29,12 @@ class Track(Struct, frozen=True):
     label: str = "?"
     confidence: float = 0.0
     age: float = 0.0  # s since first seen
+    recognised: dict[str, Reading] = {}  # by [second.NAME]
+
+    @property
+    def names(self) -> str:
+        """What second looks call it, "" where they do not know."""
+        return ", ".join(str(reading.value) for reading in self.recognised.values() if reading.value is not None)
 
 
 class Detections(Struct, frozen=True):
@@ -70,6 +82,7 @@ class Heard:
         self.frames = 0  # detections messages
         self.objects = 0  # tracks in them
         self.tracks: set[tuple[str, int]] = set()  # (camera, id)
+        self.names: dict[tuple[str, int], str] = {}  # (camera, id) -> what second looks said of it last
         self.latency: deque[float] = deque(maxlen=10_000)  # s, over all cameras, for the summary
 
     @property
@@ -120,6 +133,7 @@ class Heard:
         self.frames += 1
         self.objects += len(said.tracks)
         self.tracks.update((name, track.id) for track in said.tracks)
+        self.names |= {(name, track.id): track.names or "unknown" for track in said.tracks if track.recognised}
         if said.time is not None and abs(latency := wall - said.time.timestamp()) < _SANE:
             camera.latency.append(max(0.0, latency))  # `time` is rounded to ms
             self.latency.append(max(0.0, latency))

@@ -13,6 +13,7 @@ from agent.sim.heard import Camera, Happening, Heard, Track
 STALE_S = 3.0  # a camera that has objects in sight speaks several times a second
 _EVENTS = 4  # rows of the screen
 _TOPICS = 12  # rows of the summary
+_NAMES = 5  # of a second look, in the summary
 _BOLD, _DIM, _GREEN, _RED = "1", "2", "32", "31"
 _IRREGULAR = {"knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis", "scissors": "scissors"}
 
@@ -115,6 +116,9 @@ def summary(heard: Heard, counters: Counters, seconds: float) -> list[str]:
         f" with {plural(heard.objects, 'object')}, {plural(len(heard.tracks), 'track')}",
     ]
     lines += [f"            {n:6d} on {fit(topic, 60)}" for topic, n in sorted(heard.topics.items())[:_TOPICS]]
+    if heard.names:
+        told = Counter(heard.names.values()).most_common(_NAMES)
+        lines.insert(3, f"second look {fit(', '.join(f'{name} {n}' for name, n in told), 80)} (tracks)")
     if len(heard.topics) > _TOPICS:
         lines.append(f"                   and {plural(len(heard.topics) - _TOPICS, 'more topic')}")
     if heard.retained:
@@ -183,6 +187,7 @@ def _objects(heard: Heard, now: float, rows: int) -> list[str]:
     shown = found if len(found) <= rows else found[: max(0, rows - 1)]
     lines = [
         f"  {track.id:5d}  {fit(track.label, 16):<16} {track.confidence:4.0%}  {track.age:6.1f} s"
+        + (f"  {fit(track.names, 24)}" if track.names else "")
         + (f"  {name}" if several else "")
         for name, track in shown
     ]

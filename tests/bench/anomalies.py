@@ -31,6 +31,7 @@ from agent import config, plugins
 from agent.data import Frame
 from agent.detect.backends.replay import record
 from agent.pipeline import Pipeline, open_detector
+from models.strangeness import auroc
 from tests.bench.anomalies_world import KINDS, LABELS, SIZE, Plant, World
 
 _LEARN_D, _TEST_D = 7.0, 3.0
@@ -48,15 +49,6 @@ class Run:
     false: int = 0
     days: float = 0.0
     reasons: list[str] = field(default_factory=list)
-
-
-def auroc(bad: Sequence[float], good: Sequence[float]) -> float:
-    """Share of pairs in which the good one is higher; ties count half."""
-    if not len(bad) or not len(good):
-        return float("nan")
-    ordered = np.sort(bad)
-    below = np.searchsorted(ordered, good, "left"), np.searchsorted(ordered, good, "right")
-    return float(np.mean(np.add(*below)) / 2 / len(bad))
 
 
 def pipeline_of(found: Sequence[Any], size: tuple[int, int], labels: Sequence[str], folder: Path) -> Pipeline:

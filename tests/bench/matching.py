@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from agent.cli.detect import read_image
@@ -21,6 +20,7 @@ from agent.data import Array
 from agent.detect.secondary import Where, pairs
 from agent.detect.secondary.crops import taken
 from agent.detect.secondary.kinds.match import Match, Options
+from models.likeness import pixels, recall
 from tests.detect.secondary import eyes
 
 _SUFFIXES = (".jpg", ".png", ".pgm")
@@ -31,19 +31,6 @@ def of_folders(folder: Path, embed: Embed) -> tuple[Array, list[str]]:
     """(N, D) and N names of <folder>/<name>/<picture>."""
     files = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in _SUFFIXES]
     return np.stack([embed(read_image(path)) for path in files]), [path.parent.name for path in files]
-
-
-def pixels(image: Array) -> Array:
-    """Grey at 16 x 16, mean off, length 1."""
-    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA).reshape(-1)
-    centred = grey - grey.mean()
-    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-6), np.float32)
-
-
-def recall(vectors: Array, names: list[str], known: Array, known_names: list[str], first: int) -> float:
-    """Share of pictures whose name is among those of the `first` most alike."""
-    nearest = np.argsort(-(vectors @ known.T), axis=1)[:, :first]
-    return float(np.mean([name in {known_names[k] for k in row} for name, row in zip(names, nearest, strict=True)]))
 
 
 def main() -> None:

@@ -137,6 +137,16 @@ def test_objects_name_their_camera_where_there_are_several() -> None:
     assert "      1  person            87%     3.2 s  yard" in lines
 
 
+def test_what_a_second_look_says_stands_beside_its_track_and_at_the_end() -> None:
+    known = track(7) | {"recognised": {"look": {"value": "anna", "confidence": 0.9}}}
+    unknown = track(8) | {"recognised": {"look": {"value": None, "confidence": 0.2}}}
+    heard = told(("street/detections", seen(known, unknown, track(9))))
+    rows = [line for line in screen(heard, AT_12) if "person" in line]
+    assert sum("anna" in row for row in rows) == 1
+    assert next(row for row in rows if "anna" in row).lstrip().startswith("7")
+    assert "second look anna 1, unknown 1 (tracks)" in summary(heard, Counters(1, 0, 3, 3), 1.0)
+
+
 def test_the_newest_events_stand_first() -> None:
     events = [("street/events", {**EVENT, "track": n}) for n in range(1, 8)]
     lines = screen(told(*events), AT_12)

@@ -1,0 +1,111 @@
+"""Names and their pictures -> how well vectors of them tell one from another: verification, and search in a gallery.
+
+Who is judged was never learned: identities, not pictures, are held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agent.cli.detect import read_image
+from agent.data import Array
+from agent.detect.secondary import pairs
+from agent.detect.secondary.network import Network
+from convert import ConvertError
+from models import pictures
+from models.pictures import Pictures
+
+LEAST = 3  # pictures of a name to learn from: one says nothing of how it may look
+_PIXELS = (16, 16)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worth:
+    """What vectors are worth on names that were never learned."""
+
+    equal: float  # equal error rate of all pairs
+    pairs: tuple[int, int]  # of one name, of two
+    recall: tuple[float, float]  # share whose name is the first, is among the first five; nan without a gallery
+
+
+def read(data: Path, seed: int) -> tuple[Pictures, Pictures]:
+    """(to learn from, to judge by), no name in both. Raises ConvertError.
+
+    DATA/train/NAME and DATA/test/NAME where these share no name; else a fifth of all names is held out, with all
+    their pictures.
+    """
+    inner = [data / "train", data / "test"]
+    parts = [pictures.folders(p, LEAST) for p in inner] if all(p.is_dir() for p in inner) else []
+    if parts and not set(parts[0].names) & set(parts[1].names):
+        return parts[0], parts[1]
+    every = joined(parts or [pictures.folders(data, LEAST)])
+    if len(every.names) < 4:
+        raise ConvertError(
+            f"data {data}: {len(every.names)} names; two to learn from and two to judge by are the least"
+        )
+    order = np.random.default_rng(seed).permutation(len(every.names))
+    held = order[: max(2, round(pictures.HELD * len(order)))]
+    is_held = np.isin(every.labels, held)
+    return renumbered(every[np.flatnonzero(~is_held)]), renumbered(every[np.flatnonzero(is_held)])
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """All their pictures; a name of several is one name."""
+    names = tuple(sorted({name for part in parts for name in part.names}))
+    labels = [names.index(part.names[label]) for part in parts for label in part.labels]
+    return Pictures(tuple(path for part in parts for path in part.paths), np.array(labels, np.int64), names)
+
+
+def renumbered(some: Pictures) -> Pictures:
+    """The same without the names that have no picture."""
+    used, labels = np.unique(some.labels, return_inverse=True)
+    return Pictures(some.paths, labels, tuple(some.names[i] for i in used))
+
+
+def worth(held: Pictures, vectors: Array, gallery: Pictures | None = None, known: Array | None = None) -> Worth:
+    """Of vectors (N, D) of length 1 of the pictures held out, and (G, D) of a gallery's."""
+    names = [held.names[label] for label in held.labels]
+    same, different = pairs.cosines(vectors, names)
+    verdict = pairs.judged(same, different, 1.0)
+    found = (float("nan"), float("nan"))
+    if gallery is not None and known is not None:
+        theirs = [gallery.names[label] for label in gallery.labels]
+        found = recall(vectors, names, known, theirs, 1), recall(vectors, names, known, theirs, 5)
+    return Worth(verdict.equal, (verdict.same, verdict.different), found)
+
+
+def recall(vectors: Array, names: list[str], known: Array, known_names: list[str], first: int) -> float:
+    """Share of pictures whose name is among those of the `first` most alike."""
+    nearest = np.argsort(-(vectors @ known.T), axis=1)[:, :first]
+    return float(np.mean([name in {known_names[k] for k in row} for name, row in zip(names, nearest, strict=True)]))
+
+
+def by_file(model: Path, paths: Sequence[Path]) -> Array:
+    """(N, D) of an int8 embedder, as the agent runs it."""
+    network = Network(model)
+    head = network.model.embedder()
+    return np.stack([head.vector(network.run(read_image(path))[0]) for path in paths])
+
+
+def by_net(model: Any, x: Array) -> Array:
+    """(N, D) of length 1, of a Keras model."""
+    vectors = model.predict(x.astype(np.float32), batch_size=64, verbose=0)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+
+
+def by_pixels(paths: Sequence[Path]) -> Array:
+    """(N, 256): grey at 16 x 16, mean off, length 1."""
+    return np.stack([pixels(read_image(path)) for path in paths])
+
+
+def pixels(image: Array) -> Array:
+    """(H, W, 3) uint8 RGB -> (256,)."""
+    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), _PIXELS, interpolation=cv2.INTER_AREA).reshape(-1)
+    centred = grey - grey.mean()
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-6), np.float32)

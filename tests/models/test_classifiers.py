@@ -1,0 +1,65 @@
+"""Each recipe for classifiers, shrunken: from class folders to a file that the agent runs and a row of a table."""
+
+import re
+import subprocess
+
+import pytest
+
+from agent.detect.model import Model
+from models import proof
+from tests.conftest import ROOT
+from tests.models.made import folder, needs_training, python
+
+TRUNK = """
+import sys
+from models import backbones, training
+training.seeded(0)
+backbones.plain((32, 32), (8, 16)).save(sys.argv[1])
+"""
+SMALL = ["--trunk", "trunk.keras", "--size", "32"]
+RECIPES = {
+    "fashion": (["--epochs", "3"], "fashion", "classifiers"),
+    "transfer": ([*SMALL, "--epochs", "2", "--name", "lamps", "--curve"], "lamps", "classifiers"),
+    "synthetic": (
+        [*SMALL, "--seeds", "2", "--few", "3", "--copies", "2", "--kinds", "light"],
+        "synthetic",
+        "synthetic",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory):
+    """A user's own net, of which the grids are taken."""
+    path = tmp_path_factory.mktemp("trunk") / "trunk.keras"
+    subprocess.run([python(), "-c", TRUNK, str(path)], cwd=ROOT, check=True, capture_output=True)
+    return path
+
+
+@needs_training
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, tmp_path, trunk):
+    options, name, part = RECIPES[recipe]
+    data = folder(tmp_path / "data", {"moon": 20, "sun": 20}, size=32)
+    table = tmp_path / "table.md"
+    table.write_text(f"{proof.BEGIN.format(part)}\n{proof.END}\n")
+    out = tmp_path / "out"
+    own = [str(trunk) if word == "trunk.keras" else word for word in options]
+    words = ["--data", str(data), "--out", str(out), "--table", str(table), *own]
+    command = [python(), "-m", f"models.recipes.{recipe}", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    model = Model(out / f"{name}_int8.tflite")
+    assert model.card.labels == ("moon", "sun")
+    assert model.classifier()
+    held, learned = (sorted(p.name for p in (out / kind).glob("*/*")) for kind in ("held-out", "calibration"))
+    originals = {kind: {re.sub(r"^\w+-\d{5}-", "", n) for n in names} for kind, names in
+                 (("held", held), ("learned", learned))}  # fmt: skip
+    assert len(held) == 8
+    assert not originals["held"] & originals["learned"]
+    (row,) = [line for line in table.read_text().splitlines() if line.startswith("| ")]
+    assert re.search(r"\d\.\d{3}", row)
+    if recipe == "transfer":
+        assert "with/without trunk 25" in row
+        assert (out / "pictures.png").exists()
