@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convert.report import depth
+from convert.tflite import graph
 from tests.convert import tiny
 from tests.convert.report import made
 
@@ -41,6 +42,16 @@ def test_the_measure_is_signal_over_noise(tmp_path):
         signal += float((a.outputs[place] ** 2).sum())
         noise += float(((a.outputs[place] - real) ** 2).sum())
     assert mine["logit"] == pytest.approx(10 * np.log10(signal / noise), abs=0.6)
+
+
+def test_a_model_that_the_plain_kernels_refuse_costs_the_plot_and_no_more(tmp_path, caplog):
+    evidence = made.evidence(tmp_path, made.detector(), tiny.CARD)
+    model = graph.unpack(evidence.model)
+    (conv,) = (t for t in model.subgraphs[0].tensors if t.name == b"conv1")
+    conv.quantization.scale = np.array([1e-13], np.float32)
+    assert depth.along(evidence.reference_model, graph.pack(model), evidence.card, evidence.paths) == []
+    assert "no_integer_overflow_from_quantization" in caplog.text
+    assert depth.shown([]) is None
 
 
 def test_the_steepest_falls_are_named_first():
