@@ -68,6 +68,11 @@ def test_a_changed_config_is_taken_over_and_what_went_is_cleaned_up(start: Calla
     agent.process.signal(signal.SIGHUP)
     agent.wait(lambda: agent.events("config_changed"), "the change told")
     agent.wait(lambda: agent.of("status")[-2:] == [b"offline", b"online"], "the new publisher")
+
+    def mourned() -> bool:  # the first offer goes out with the birth, this one once the last offer has been heard
+        return "gate_online" in json.loads(agent.retained()["homeassistant/device/lookout_pi/config"])["components"]
+
+    agent.wait(mourned, "an offer that tells of what is gone")
     kept = agent.retained()
     assert not [topic for topic in kept if "/gate/" in topic or "/door/" in topic]
     assert kept["lookout/pi/yard/status"] == b"online"
