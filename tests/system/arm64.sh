@@ -36,8 +36,8 @@ ship() {
   "$PYTHON" systemd/bundle.py "$OUT" --python "$1" --machine aarch64 --glibc "$2"
   rm -rf "$ROOT/opt/site"; mkdir -p "$ROOT/opt/site" "$ROOT/opt/test"
   for wheel in "$OUT"/wheels/*.whl "$OUT"/lookout_agent-*.whl; do "$PYTHON" -m zipfile -e "$wheel" "$ROOT/opt/site"; done
-  cp models/*_int8.tflite "$ROOT/opt/test/model.tflite"
-  cp models/*_int8.json "$ROOT/opt/test/model.json" 2>/dev/null || true
+  cp "$SHIPPED.tflite" "$ROOT/opt/test/model.tflite"
+  cp "$SHIPPED.json" "$ROOT/opt/test/model.json" 2>/dev/null || true
   cp tests/system/arm64.py "$ROOT/opt/test/"
 }
 
@@ -55,7 +55,7 @@ run() {  # run CORE CPUINFO: what the agent computes there
 
 cpuinfo 0xd08 "" "Raspberry Pi 4 Model B Rev 1.4" > "$LAB/pi4"
 cpuinfo 0xd0b "atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp" "Raspberry Pi 5 Model B Rev 1.0" > "$LAB/pi5"
-"$PYTHON" tests/system/arm64.py models/*_int8.tflite > "$LAB/here.json" 2>/dev/null
+"$PYTHON" tests/system/arm64.py "$SHIPPED.tflite" > "$LAB/here.json" 2>/dev/null
 trap 'unmount' EXIT
 for suite in $SUITES; do
   ROOT=$LAB/arm64-$suite

@@ -47,7 +47,7 @@ echo 'devise = "pi"' > "$LAB/bad.toml"; sleep 1
 inside grep -q 'device = "pi"' /etc/lookout/agent.toml || wrong "the config was not put back"
 is_active || wrong "not active after a config that is wrong"
 
-model=$(ls models/*_int8.tflite | head -1); cp "$model" "$LAB/mine.tflite"; cp "${model%.tflite}.json" "$LAB/mine.json"
+cp "$SHIPPED.tflite" "$LAB/mine.tflite"; cp "$SHIPPED.json" "$LAB/mine.json"
 printf 'device = "pi"\n[cameras.front]\nkind = "synthetic"\n[model]\n#file = "/opt/lookout/models/mine.tflite"\n' > "$config"
 CONFIG=$config MODEL=$LAB/mine.tflite systemd/deploy.sh install || wrong "a deploy with a model"
 third=$(current); inside grep "^file = " /etc/lookout/agent.toml || wrong "the model is not in the config"

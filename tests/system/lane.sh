@@ -1,6 +1,6 @@
 # Sourced by the lanes: where they build, what their Debians are made of, and the word where one cannot run here.
 cd "$(dirname "$0")/../.."
-HERE=$PWD LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3}
+HERE=$PWD SHIPPED=models/ssdlite_mobilenet_v2_coco_int8 LAB=${LAB:-/var/tmp/lookout-lab} PYTHON=${PYTHON:-python3}
 case $PYTHON in /*) ;; */*) PYTHON=$HERE/$PYTHON ;; esac  # a lane may work in another folder
 mkdir -p "$LAB"
 

@@ -76,7 +76,7 @@ prepare
 "$PYTHON" systemd/bundle.py "$LAB/bundle-here" --python 3.13 --machine "$(uname -m)" --glibc 2.41
 cp -r "$LAB/bundle-here" "$RUN/root/root/stage"
 mkdir "$RUN/root/root/models"
-"$PYTHON" - models/*_int8.tflite "$RUN/root/root/models" <<'P'
+"$PYTHON" - "$SHIPPED.tflite" "$RUN/root/root/models" <<'P'
 import shutil, sys, zipfile
 for n in range(20):  # the same model in as many files: another comment in the archive at its end
     copy = shutil.copy(sys.argv[1], f"{sys.argv[2]}/mine{n}.tflite")
