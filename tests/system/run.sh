@@ -76,7 +76,7 @@ deploy() {
   chroot "$RUN/root" chown pi /home/pi/.ssh/authorized_keys
   boot
   echo "127.0.0.1 pi" >> "$RUN/root/etc/hosts"
-  PID=$PID PORT=$PORT LAB=$LAB PYTHON=$PYTHON sh tests/system/deploy.sh 2>&1 | tee "$LAB/deploy.log" || true
+  PID=$PID PORT=$PORT LAB=$LAB PYTHON=$PYTHON SHIPPED=$SHIPPED sh tests/system/deploy.sh 2>&1 | tee "$LAB/deploy.log" || true
   halt
   unlayer
   passed deploy
