@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flips", choices=augment.FLIPS, default="none", help="what leaves the class as it is")
     parser.add_argument("--degrees", type=float, default=15.0, help="that pictures are turned by (%(default)s)")
     parser.add_argument("--most", type=int, default=500, help="pictures to learn from, at most (%(default)s)")
+    parser.add_argument("--rate", type=float, default=7e-4, help="1e-4 where training falls to chance (%(default)s)")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument(
         "--learn-from",
@@ -58,7 +59,7 @@ def tuned(args: argparse.Namespace, x: Array, y: Array, classes: int, place: Pat
 
     last = args.learn_from if args.trunk == "efficientnet-lite0" else ""
     backbones.freeze(model, last)
-    plan = Plan(args.epochs, batch=16, rate=7e-4, decay=1e-2, patience=10, seed=args.seed)
+    plan = Plan(args.epochs, batch=16, rate=args.rate, decay=1e-2, patience=10, seed=args.seed)
     training.compiled(model, plan, len(learn), "categorical_crossentropy")
     change = changes(args)
     training.fit(model, Data(x[learn], soft[learn]), Data(x[check], soft[check]), plan, place, change=change)
