@@ -9,7 +9,6 @@ Pictures come to a net as they will on the device: through the agent's own lette
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from agent.data import Array, LookoutError
 from agent.detect.letterbox import Letterbox
 from agent.modelfile import Input, Tensor
 from convert import ConvertError, output
+from convert.accuracy import slices
 from convert.int8 import calibration
 
 HELD = 0.2  # share of each class that judges the model and is used for nothing else
@@ -85,17 +85,8 @@ def folders(data: Path, least: int = LEAST) -> Pictures:
 
 def table(file: Path, least: int = LEAST) -> Pictures:
     """A CSV of image,label. Raises ConvertError with the line: a label without its picture, a picture without label."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            lines = list(csv.reader(opened, strict=True))
-    except OSError as error:
-        raise ConvertError(f"data {file}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ConvertError(f"data {file}: neither a folder nor a CSV file in UTF-8 ({error})") from error
-    if not lines or [cell.strip().lower() for cell in lines[0]] != ["image", "label"]:
-        raise ConvertError(f"data {file}: its first line must be 'image,label'")
     rows: list[tuple[Path, str]] = []
-    for number, cells in enumerate(lines[1:], 2):
+    for number, cells in enumerate(slices.lines(file, "data", "label", "neither a folder nor a CSV file"), 2):
         if len(cells) != 2 or not all(cell.strip() for cell in cells):
             raise ConvertError(f"data {file}:{number}: wants 'image,label', is {','.join(cells)[:40]!r}")
         path = file.parent / cells[0].strip()

@@ -97,7 +97,7 @@ def proven(
     judged = pictures.copy(out / "held-out", held)
     rows = np.linspace(0, len(train) - 1, min(CALIBRATE, len(train))).astype(np.intp)
     pictures.copy(out / "calibration", train[rows])
-    names = slices.read(groups) if groups else by_light(judged)
+    names = grouped(groups, judged)
     budget = max(BUDGET, 1.01 / len(held))
     return converted(keras, out, name, labels=held.names, licence=licence, task=task, groups=names, fed=fed,
                      budget=budget, calibrate=out / "calibration", evaluate=out / "held-out")  # fmt: skip
@@ -124,6 +124,11 @@ def converted(
     found = said.get("accuracy") or said["agreement"]
     figures = {kind: found[kind] for kind in ("float32", "int8") if kind in found}
     return Proof(outcome.path, figures, int(found["images"]), len(data), timed.own if timed else math.nan)
+
+
+def grouped(file: Path | None, held: Shown) -> dict[str, str]:
+    """Picture's name -> its slice of the report: as the CSV file says, else by light. Raises ConvertError."""
+    return slices.read(file) if file else by_light(held)
 
 
 def by_light(held: Shown) -> dict[str, str]:

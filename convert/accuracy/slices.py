@@ -44,18 +44,8 @@ class Slice(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> dict[str, str]:
     """Picture's file name -> group. Raises ConvertError, naming the line, for anything but `image,group`."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
-    except OSError as error:
-        raise ConvertError(f"groups {path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ConvertError(f"groups {path}: not a CSV file in UTF-8 ({error})") from error
-    head = [cell.strip().lower() for cell in lines[0]] if lines else []
-    if head != ["image", "group"]:
-        raise ConvertError(f"groups {path}: its first line must be 'image,group', is {','.join(head)[:40]!r}")
     groups: dict[str, str] = {}
-    for number, cells in enumerate(lines[1:], 2):
+    for number, cells in enumerate(lines(path, "groups", "group"), 2):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != 2 or not all(cell.strip() for cell in cells):
@@ -66,6 +56,21 @@ def read(path: Path) -> dict[str, str]:
     if len(set(groups.values())) > _MOST_GROUPS:
         raise ConvertError(f"groups {path}: more than {_MOST_GROUPS} groups; is the second column a group?")
     return groups
+
+
+def lines(path: Path, what: str, column: str, otherwise: str = "not a CSV file") -> list[list[str]]:
+    """The lines of a CSV file below its first, which must be `image,<column>`. Raises ConvertError, naming the file."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            found = list(csv.reader(file, strict=True))
+    except OSError as error:
+        raise ConvertError(f"{what} {path}: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ConvertError(f"{what} {path}: {otherwise} in UTF-8 ({error})") from error
+    head = [cell.strip().lower() for cell in found[0]] if found else []
+    if head != ["image", column]:
+        raise ConvertError(f"{what} {path}: its first line must be 'image,{column}', is {','.join(head)[:40]!r}")
+    return found[1:]
 
 
 def tallies(evidence: Evidence) -> tuple[str, Array, Array] | None:

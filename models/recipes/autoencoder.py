@@ -21,7 +21,6 @@ from agent import config
 from agent.data import Array
 from convert import ConvertError, novelty
 from convert.__main__ import size_of
-from convert.accuracy import slices
 from convert.int8 import calibration
 from models import pictures, proof, strangeness, training
 from models.augment import Augment
@@ -126,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     found = proof.converted(
         args.out / "autoencoder.keras", args.out, "autoencoder", calibrate=args.out / "calibration",
         evaluate=args.out / "held-out", licence=args.licence, task="reconstruct", budget=args.budget,
-        groups=slices.read(args.slices) if args.slices else proof.by_light(copied[1]),
+        groups=proof.grouped(args.slices, copied[1]),
     )  # fmt: skip
     memory = args.out / "novelty.tflite"
     novelty.build(novelty.Given(args.out / "calibration" / args.normal, memory, config.shipped(config.DEFAULT_MODEL)))

@@ -24,7 +24,6 @@ from agent.boxes import xyxy_to_cxcywh
 from agent.capture.cameras import synthetic
 from convert import ConvertError, output
 from convert.__main__ import size_of
-from convert.accuracy import slices
 from models import augment, backbones, boxed, cells, pictures, proof, training
 from models.augment import Augment
 from models.cells import Windows
@@ -129,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         args.out / "detector.keras", args.out, "detector", calibrate=args.out / "calibration",
         evaluate=args.out / "held-out", labels=learned.names, licence=args.licence, head=described(args.out),
         budget=args.budget,
-        groups=slices.read(args.slices) if args.slices else proof.by_light(held),
+        groups=proof.grouped(args.slices, held),
     )  # fmt: skip
     kinds = [found.figures[kind] for kind in ("float32", "int8")]
     proof.row(args.table, "detectors", f"`detector` {args.data.name if args.data else 'drawn scenes'}", (

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from convert import ConvertError
-from convert.accuracy import slices
 from models import augment, backbones, likeness, pictures, proof, training
 from models.augment import Augment
 from models.training import Data, Plan
@@ -124,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     found = proof.converted(
         args.out / "embed.keras", args.out, "embed", calibrate=args.out / "calibration",
         evaluate=args.out / "held-out", licence=args.licence, task="embed", budget=args.budget,
-        groups=slices.read(args.slices) if args.slices else proof.by_light(parts[1]),
+        groups=proof.grouped(args.slices, parts[1]),
     )  # fmt: skip
 
     worths = compared(args, found.path, embedder, held, gallery)

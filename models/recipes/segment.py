@@ -19,7 +19,6 @@ import numpy as np
 
 from convert import ConvertError
 from convert.__main__ import size_of
-from convert.accuracy import slices
 from models import classical, masks, pictures, proof, training
 from models.augment import Augment
 from models.masks import NOBODYS, Legend
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     model.save(args.out / "segment.keras")
     masks.copy(args.out / "calibration", learned, legend)
     masks.copy(args.out / "held-out", held, legend)
-    groups = slices.read(args.slices) if args.slices else proof.by_light(held)
+    groups = proof.grouped(args.slices, held)
     found = proof.converted(
         args.out / "segment.keras", args.out, "segment", calibrate=args.out / "calibration",
         evaluate=args.out / "held-out", labels=legend.labels, licence=args.licence, task="segment",
