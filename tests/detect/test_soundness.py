@@ -19,6 +19,7 @@ from agent.detect.backends import tflite
 from agent.detect.flatbuffer import Reader, Unsound
 from agent.detect.model import Model
 from agent.modelfile import ModelError
+from convert.tflite import graph
 from tests.convert import tiny
 
 SHIPPED = config.shipped(config.DEFAULT_MODEL).read_bytes()
@@ -32,16 +33,10 @@ def unpacked(data: bytes) -> Any:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
 
 
-def packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
 def altered(change: Change) -> bytes:
     model = unpacked(TINY)
     change(model, model.subgraphs[0])
-    return packed(model)
+    return graph.pack(model)
 
 
 def put(**values: object) -> Callable[[Any], None]:
@@ -297,7 +292,7 @@ def test_a_sound_file_that_wants_all_memory_harms_a_child_alone(tmp_path: Path) 
     out = build.tensor("out", (1, 8, 8, 3))
     build.operator("TILE", [image, times], [out], schema.TileOptionsT())
     build.graph.inputs, build.graph.outputs = [image], [out]
-    (tmp_path / "m.tflite").write_bytes(packed(build.model))
+    (tmp_path / "m.tflite").write_bytes(graph.pack(build.model))
     assert said((tmp_path / "m.tflite").read_bytes()) == ""
 
     with pytest.raises(ModelError, match="its first run, in a process of its own,") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -151,6 +152,12 @@ class Running:
 
     def of(self, topic: str) -> list[bytes]:
         return self.heard.of(f"lookout/pi/{topic}")
+
+    def update(self, data: bytes) -> dict[str, Any]:
+        """Offer it a model by its folder and MQTT; the answer."""
+        (self.folder / "incoming").mkdir()
+        (self.folder / "incoming" / "mine.tflite").write_bytes(data)
+        return self.ask("update_model", file="mine.tflite", sha256=hashlib.sha256(data).hexdigest())
 
     def events(self, kind: str, topic: str = "events") -> list[dict[str, Any]]:
         return [event for event in map(json.loads, self.of(topic)) if event["kind"] == kind]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 from collections.abc import Callable
@@ -33,10 +32,7 @@ def test_it_is_told_and_the_next_start_goes_on(start: Callable[..., Running], ro
 def test_a_model_on_trial_that_crashes_is_left(start: Callable[..., Running], row: Callable[..., Row]) -> None:
     told = row("native crash", "SIGSEGV; again and again with a model on trial", "the model before is back")
     agent = start(YARD)
-    (agent.folder / "incoming").mkdir()
-    data = another("crashes")
-    (agent.folder / "incoming" / "mine.tflite").write_bytes(data)
-    assert agent.ask("update_model", file="mine.tflite", sha256=hashlib.sha256(data).hexdigest())["ok"]
+    assert agent.update(another("crashes"))["ok"]
     with told.recovery():
         for _ in range(3):
             crash(agent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -24,10 +23,7 @@ def misfit() -> bytes:
 def test_it_is_refused_and_the_old_one_goes_on(start: Callable[..., Running], row: Callable[..., Row]) -> None:
     told = row("model with wrong shapes", "card and tensors differ; update_model", "refused, named; the old goes on")
     agent = start(YARD)
-    (agent.folder / "incoming").mkdir()
-    data = misfit()
-    (agent.folder / "incoming" / "mine.tflite").write_bytes(data)
-    answer = agent.ask("update_model", file="mine.tflite", sha256=hashlib.sha256(data).hexdigest())
+    answer = agent.update(misfit())
     assert not answer["ok"]
     assert "[1, 48, 64, 3]" in answer["reason"]
     assert "\n" not in answer["reason"]

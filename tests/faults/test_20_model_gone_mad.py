@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 
@@ -16,10 +15,7 @@ SEES = "[detect]\nmode = 'full'\n[model]\nconfidence = 0.02\n"  # something in e
 def test_the_one_before_is_back(faulty: Faulty, row: Callable[..., Row]) -> None:
     told = row("new model of constant outputs", "outputs held still once it is on trial", "rolled back on trial, told")
     agent = faulty(SEES)
-    (agent.folder / "incoming").mkdir()
-    data = another("mad")
-    (agent.folder / "incoming" / "mine.tflite").write_bytes(data)
-    assert agent.ask("update_model", file="mine.tflite", sha256=hashlib.sha256(data).hexdigest())["ok"]
+    assert agent.update(another("mad"))["ok"]
     with told.recovery():
         faulty.model("constant")
         agent.wait(lambda: agent.events("model_rolled_back"), "the roll-back", 90)
