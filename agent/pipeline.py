@@ -110,6 +110,9 @@ class Pipeline:
                 now = time.monotonic()
                 for supervisor in self._supervisors.values():
                     supervisor.check(now)
+                for stages in self._stages.values():
+                    if stages.last and stages.shown and not stages.shown.online:  # no frame will come to ask
+                        self._obey(stages, stages.last)
                 drops.tell(now, self.tally)
                 self.tally.dropped = sum(self._mailbox.dropped.values())
                 beat()
@@ -234,6 +237,8 @@ class Pipeline:
             stages.hide(frame, self._mailbox)
             self._detector.forget(stages.name)
             self._second.forget(stages.name)
+            if stages.shown and not stages.shown.online:  # its last picture, covered, takes the place of the open one
+                self._tell(stages.rest(frame, "a privacy mask was changed"))
         self._detector.tune(stages.name, stages.motion_masks, stages.limits.high or 0.0, stages.limits.low)
         if looked and not stages.watching:
             self._tell(stages.rest(frame, "detection off"))

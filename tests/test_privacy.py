@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 from agent import config, pipeline
-from agent.data import Array, Event, Frame, Scene, Strange
+from agent.data import Array, CameraState, Event, Frame, Scene, Strange
 from agent.detect.detector import Detector
 from agent.detect.watch import Watch
 from agent.pipeline import Pipeline
@@ -189,6 +190,23 @@ def test_a_frame_that_waited_as_the_mask_was_drawn_is_not_looked_at(monkeypatch:
     world.pipeline._mailbox.put("yard", waiting)
     world.pipeline.hear(("yard", now))
     assert world.pipeline._mailbox.take(0) is None
+
+
+def test_a_mask_that_is_set_while_the_camera_is_away_covers_its_last_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    open_one = world.run(4)[-1]
+    assert reds(left(open_one.frame.image)) > 500
+    gone = threading.Event()
+    monkeypatch.setattr(world, "frames", lambda: iter(lambda: gone.wait(30), True))
+    world.pipeline._camera_changed(CameraState("yard", False, "unplugged"))
+    world.wanted = Wanted(privacy_masks=(HIDDEN,))
+    covered = world.run(1)
+    gone.set()
+    assert len(covered) == 1
+    assert reds(left(covered[0].frame.image)) == 0
+    assert reds(covered[0].frame.image) > 500  # the witness
+    assert covered[0].hidden == (HIDDEN,)
+    assert {event.kind for event in covered[0].events} == {"track_end"}
 
 
 def test_what_the_config_hides_cannot_be_uncovered_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
