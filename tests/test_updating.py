@@ -13,6 +13,7 @@ from agent import config, modelfile
 from agent.device import manifest
 from agent.device.duty import LOOK_S
 from tests.device.test_offers import Maker
+from tests.fakes import bare
 from tests.fakes.agent import YARD, Running, start
 from tests.fakes.https import Server
 
@@ -38,11 +39,9 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
 
 def another(text: str) -> bytes:
     """The shipped model with another word in its card: it does the same and has other bytes."""
-    data = SHIPPED.read_bytes()
     card = modelfile.read(SHIPPED).card
     assert card
-    flatbuffer = data[: modelfile._unzip(SHIPPED, data)[1]]
-    return modelfile.pack(flatbuffer, msgspec.structs.replace(card, licence=text))[0]
+    return modelfile.pack(bare.flatbuffer(SHIPPED), msgspec.structs.replace(card, licence=text))[0]
 
 
 def told(agent: Running) -> tuple[str, str, str]:
@@ -59,6 +58,16 @@ def fps(health: bytes) -> float:
 def chosen(agent: Running) -> dict[str, Any]:
     state: dict[str, Any] = json.loads((agent.folder / "state" / "models" / "state.json").read_text())
     return state
+
+
+def refuses(agent: Running, state: object, reason: str) -> None:
+    """Asked for the newest, the agent says why not in one line, in an event too, and stays with what it has chosen."""
+    answer = agent.ask("update_model", newest=True)
+    assert not answer["ok"]
+    assert reason in answer["reason"]
+    assert "\n" not in answer["reason"]
+    assert chosen(agent) == state
+    agent.wait(lambda: agent.events("command")[-1]["detail"]["reason"] == answer["reason"], "the event")
 
 
 def test_a_new_model_is_offered_and_installed_from_home_assistant_and_nothing_unsigned_after_it(
@@ -82,26 +91,18 @@ def test_a_new_model_is_offered_and_installed_from_home_assistant_and_nothing_un
     state = chosen(agent)
     assert (state["accepted"], state["versions"], state["starts"]) == (7, {state["chosen"]: 7}, 1), "on trial"
 
-    def refused(reason: str) -> None:
-        answer = agent.ask("update_model", newest=True)
-        assert not answer["ok"]
-        assert reason in answer["reason"]
-        assert "\n" not in answer["reason"]
-        assert chosen(agent) == state
-        agent.wait(lambda: agent.events("command")[-1]["detail"]["reason"] == answer["reason"], "the event")
-
-    refused("version 7 is the newest there is")
+    refuses(agent, state, "version 7 is the newest there is")
     maker.publishes(8, b"signed, but no model")
-    refused("not a TFLite file")
+    refuses(agent, state, "not a TFLite file")
     maker.publishes(8, another("cut")[:3_000_000])  # with a head like a model's
-    refused("self-test ")
+    refuses(agent, state, "self-test ")
     maker.publishes(6, another("six"))
-    refused("version 6 is older than 7, which was taken; refused")
+    refuses(agent, state, "version 6 is older than 7, which was taken; refused")
     maker.publishes(9, another("nine"), private=manifest.new_key()[0])
-    refused("its signature is not good")
+    refuses(agent, state, "its signature is not good")
     agent.wait(lambda: "its signature is not good" in told(agent)[2], "the trouble shown")
     maker.server.close()
-    refused("cannot be fetched (")
+    refuses(agent, state, "cannot be fetched (")
     assert agent.process.log().count("camera yard: online") == 1, "never started again"
     assert agent.of("status").count(b"online") == 2, "one new publisher, for the new model"
     agent.process.stop()

@@ -113,14 +113,18 @@ def show(title: str, table: dict[str, dict[str, float]]) -> None:
         print(f"{name:14}{row['fps']:8.1f}{row['fps_min']:8.1f}{row['fps_max']:8.1f}{share:8.2f}{row['cpu_ms']:14.1f}")
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, default=ROOT / "tests" / ".artifacts" / "bench.json")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parsed()
     scenes = clips.scenes(args.data, args.frames)
     result: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),

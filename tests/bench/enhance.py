@@ -104,13 +104,17 @@ def pictures(data: Path, labels: tuple[str, ...], every: int) -> Iterator[tuple[
         yield [image] * (BEFORE + 1), Detections(boxes, np.ones(len(boxes), np.float32), kinds)
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=GAINS)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     parser.add_argument("--gain", type=float, help="of the light; 1 is the picture as it is")
     parser.add_argument("--every", type=int, default=24)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parsed()
     model = Model(config.shipped(config.DEFAULT_MODEL), threads=2)
     detector, labels = Detector(model, confidence=0.05), model.card.labels
     crops = np.array([[x, y, x + 288, y + 288] for y in (0, 288) for x in (0, 240, 480)], np.int32)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -21,9 +20,8 @@ from convert.__main__ import main
 from convert.int8 import calibration, quantize, ranges
 from convert.tflite import finalise, graph
 from convert.tuning import scoring
+from tests.conftest import ROOT
 from tests.convert import tiny
-
-ROOT = Path(__file__).parents[2]
 
 
 def float_flatbuffer():

@@ -12,6 +12,7 @@ import pytest
 from agent import modelfile
 from agent.detect.backends import edgetpu
 from tests.detect.backends.test_edgetpu import SOURCE, plug_in_usb
+from tests.fakes import bare
 from tests.fakes.agent import YARD, Running
 from tests.faults.conftest import Row, full
 from tests.test_updating import CHANGED, SHIPPED
@@ -30,11 +31,11 @@ def test_the_processor_takes_over(tmp_path: Path, start: Callable[..., Running],
     library, mode = tmp_path / "libedgetpu.so", tmp_path / "mode"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
     plug_in_usb(tmp_path, "2-1", "1a6e", "089a", 7)
-    data, card = SHIPPED.read_bytes(), modelfile.read(SHIPPED).card
+    card = modelfile.read(SHIPPED).card
     assert card
-    compiled = data[: modelfile._unzip(SHIPPED, data)[1]] + edgetpu.MARK
+    compiled = bare.flatbuffer(SHIPPED) + edgetpu.MARK
     (tmp_path / "net_edgetpu.tflite").write_bytes(modelfile.pack(compiled, card)[0])
-    (tmp_path / "net.tflite").write_bytes(data)
+    (tmp_path / "net.tflite").write_bytes(SHIPPED.read_bytes())
     mode.write_text("ok")
     environ = {"LOOKOUT_EDGETPU": str(library), "FAKE_EDGETPU": str(mode)}
     agent = start(YARD + CORAL, "-c", CHANGED.format(PLUGGED.format(str(tmp_path / "sys"))), environ=environ)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from agent import modelfile
+from tests.fakes import bare
 from tests.fakes.agent import YARD, Running
 from tests.faults.conftest import Row
 from tests.test_updating import SHIPPED
@@ -14,10 +15,10 @@ from tests.test_updating import SHIPPED
 
 def misfit() -> bytes:
     """The shipped model with a card that speaks of an input of another size."""
-    data, card = SHIPPED.read_bytes(), modelfile.read(SHIPPED).card
+    card = modelfile.read(SHIPPED).card
     assert card
     wrong = msgspec.structs.replace(card, input=msgspec.structs.replace(card.input, size=(64, 48)))
-    return modelfile.pack(data[: modelfile._unzip(SHIPPED, data)[1]], wrong)[0]
+    return modelfile.pack(bare.flatbuffer(SHIPPED), wrong)[0]
 
 
 def test_it_is_refused_and_the_old_one_goes_on(start: Callable[..., Running], row: Callable[..., Row]) -> None:

@@ -52,6 +52,17 @@ def test_references_of_the_asyncapi_document_lead_somewhere() -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def tell_everything(publisher: Publisher, counters: Counters) -> None:
+    """Health, and two scenes with a bit of all there is."""
+    publisher.on_health(Health(50.0, (), (), 0.1, 0.1, 1.0, 1.0, 1.0, clock_synchronised=True))
+    strange = {"porch": Strange(10.0, (0.0, 0.0, 64.0, 48.0), 9.0, 4.0, (0.0, 1.0), np.ones((2, 2), np.float32))}
+    first = scene(1, events=(event(), event("zone_enter")), anomalies=(anomaly(),))
+    readings = {"seeds": Reading(10.0, 7.0, 0.8, 5, {"area_px": 320.5})}
+    publisher.on_scene(dataclasses.replace(first, strange=strange, readings=readings))
+    counters.add("yard", "door", "person", "in")
+    publisher.on_scene(scene(1, t=20.0, seq=1, events=(event("track_end", t=20.0),)))
+
+
 def test_every_topic_on_the_broker_is_in_the_table_with_its_retain_flag(tmp_path: Path) -> None:
     broker = Broker(tmp_path).start()
     listener = Listener(broker.port, "#")
@@ -69,13 +80,7 @@ def test_every_topic_on_the_broker_is_in_the_table_with_its_retain_flag(tmp_path
     )
     with made as publisher:
         until(lambda: publisher.stats().state == "online", "connection")
-        publisher.on_health(Health(50.0, (), (), 0.1, 0.1, 1.0, 1.0, 1.0, clock_synchronised=True))
-        strange = {"porch": Strange(10.0, (0.0, 0.0, 64.0, 48.0), 9.0, 4.0, (0.0, 1.0), np.ones((2, 2), np.float32))}
-        first = scene(1, events=(event(), event("zone_enter")), anomalies=(anomaly(),))
-        readings = {"seeds": Reading(10.0, 7.0, 0.8, 5, {"area_px": 320.5})}
-        publisher.on_scene(dataclasses.replace(first, strange=strange, readings=readings))
-        counters.add("yard", "door", "person", "in")
-        publisher.on_scene(scene(1, t=20.0, seq=1, events=(event("track_end", t=20.0),)))
+        tell_everything(publisher, counters)
         for verb, asked in (("snapshot", {"camera": "yard"}), ("set", {"camera": "yard", "fps": 2})):
             listener.client.publish(f"lookout/pi/command/{verb}", json.dumps(asked), qos=1)
         until(lambda: listener.of("lookout/pi/yard/snapshot"), "the snapshot")

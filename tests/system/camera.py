@@ -111,6 +111,17 @@ def main() -> None:
             assert np.abs(np.subtract(box_of(frame.small), (left, right))).max() <= 4, "two moments, or two views"
             lefts.add(round((left - 40) / STEP))
     assert len(lefts) >= 5, lefts
+    doctor_names(software, video)
+    try:
+        next(picamera.frames(picamera.Options(camera=7)))
+        raise AssertionError("camera 7 cannot be there")
+    except CameraError as error:
+        print(error)
+    print("RESULT pass: picamera2", cameras, "boxes at", sorted(lefts))
+
+
+def doctor_names(software: Any, video: Any) -> None:
+    """What `lookout doctor` says of it: both versions, and the camera with its size."""
     found = software.picamera2()
     print(found)
     assert found.grade == "good", found
@@ -118,12 +129,6 @@ def main() -> None:
     listed = dict(video.picamera())
     assert listed["0"].startswith("Test clip: "), listed
     assert "1280x720" in listed["0"], listed
-    try:
-        next(picamera.frames(picamera.Options(camera=7)))
-        raise AssertionError("camera 7 cannot be there")
-    except CameraError as error:
-        print(error)
-    print("RESULT pass: picamera2", cameras, "boxes at", sorted(lefts))
 
 
 main()

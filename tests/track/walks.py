@@ -15,6 +15,8 @@ LABELS = ("person", "car", "dog")
 SIZE = (640, 384)  # px of the picture; never square
 BOX = (16.0, 32.0)  # px of an object
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
+ACROSS = Line(((0.0, 0.5), (1.0, 0.5)))  # from left to right: what comes down goes in
+ABOVE, ON, BELOW = (0.5, 0.3), (0.5, 0.5), (0.5, 0.7)
 Spot = tuple[float, float]  # where an object's feet are, 0..1 of the picture
 
 
