@@ -31,7 +31,7 @@ from agent.publish.suspect import Suspect
 log = logging.getLogger(__name__)
 WINDOW = 64  # QoS 1 messages in flight; more is slower (paho walks its list)
 TICK_S = 0.25
-_BACKLOG = 32  # Live messages that wait for the broker's socket before new ones are dropped
+_BACKLOG = 32  # messages that wait for the broker's socket before Live ones are dropped, or wait for it (QoS 1)
 _REFUSED_PAUSE_S = 30.0  # a broker that refuses events (access list, quota) is asked again after this
 _REPORT_S = 1.0  # what was given up is told at most so often
 _GOODBYE_S = 1.0  # of the time to close, what the last "offline" needs
@@ -75,7 +75,7 @@ class Writer:
         self._retained = Retained()
         self._retained.put(State(self._status, b"online"))
         self._online: Online | None = None
-        self._answers: deque[Outgoing] = deque()  # Live, but QoS 1: they need room in the window
+        self._answers: deque[Outgoing] = deque()  # Live, but QoS 1: they wait for room, in the window and the socket
         self._results: deque[Answer] = deque(maxlen=16)  # that nobody could be told of yet
         self._suspect = Suspect(outbox)
         self._in_flight = 0  # QoS 1 messages without an answer
@@ -218,7 +218,8 @@ class Writer:
 
     def _send_live(self, message: Live) -> None:
         too_large = self._online and len(message.payload) + _OVERHEAD > self._online.max_packet
-        if self._online is None or too_large or self._connection.backlog + len(self._answers) >= _BACKLOG:
+        before = len(self._answers) + (0 if message.qos else self._connection.backlog)
+        if self._online is None or too_large or before >= _BACKLOG:
             self.stats.dropped += 1
             return
         out = Outgoing(
@@ -236,7 +237,7 @@ class Writer:
         if self._online is None:
             return
         window = min(WINDOW, self._online.window)
-        while self._answers and self._in_flight < window:
+        while self._answers and self._in_flight < window and self._connection.backlog < _BACKLOG:
             self._in_flight += 1
             self._out(self._answers.popleft())
         for state in self._retained.take(max(0, window - self._in_flight)):
