@@ -16,10 +16,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import os
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -30,6 +32,7 @@ REPORT_NAME = "report.json"
 _STAMP = (1980, 1, 1, 0, 0, 0)  # in every ZIP entry: the same card gives the same bytes
 _IDENTIFIER = slice(4, 8)  # where a flatbuffer says what it is
 _BACKGROUND = ("background", "empty", "???", "n/a", "unlabeled")  # a first line that some label files carry
+_PIECE = 256 << 10  # bytes that are read at a time
 _MAX_CARD = 4 << 20  # bytes; a card is text, more is an attack or a mistake
 _OLD_CARD = "temp_meta.txt"  # where Ultralytics' first exporters wrote the same facts, as a Python literal
 _MAX_OLD_CARD = 64 << 10  # bytes
@@ -115,13 +118,18 @@ def read(path: Path) -> ModelFile:
     Raises ModelError: missing, not TFLite, a card that is not one, or bytes that are not the card's.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if file.read(_IDENTIFIER.stop)[_IDENTIFIER] != b"TFL3":
+                raise ModelError(
+                    f"model {path}: not a TFLite file (no TFL3 mark in its first 8 bytes); convert it first"
+                )
+            entries, length = _unzip(path, file)
+            digest = hashlib.sha256()
+            for piece in _pieces(file, length):
+                digest.update(piece)
     except OSError as error:
         raise ModelError(f"model {path}: {error.strerror}") from error
-    if data[_IDENTIFIER] != b"TFL3":
-        raise ModelError(f"model {path}: not a TFLite file (no TFL3 mark in its first 8 bytes); convert it first")
-    entries, length = _unzip(path, data)
-    sha256 = hashlib.sha256(memoryview(data)[:length]).hexdigest()
+    sha256 = digest.hexdigest()
     card, metadata = _card(path, entries)
     if card and card.sha256 not in ("", sha256):
         raise ModelError(
@@ -184,24 +192,36 @@ def _labels(text: str) -> tuple[str, ...]:
     return tuple(re.sub(r"^\d+\s*[:,]?\s+", "", line.strip()) for line in text.splitlines())
 
 
-def _unzip(path: Path, data: bytes) -> tuple[dict[str, bytes], int]:
+def _unzip(path: Path, file: BinaryIO) -> tuple[dict[str, bytes], int]:
     """Entries of the appended ZIP, and the length of the flatbuffer before it."""
+    size = file.seek(0, os.SEEK_END)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             wanted = [i for i in infos if i.filename in (CARD_NAME, REPORT_NAME, _OLD_CARD) or _is_labels(i.filename)]
             is_too_large = any(i.file_size > _MAX_CARD for i in wanted)
             entries = {i.filename: archive.read(i) for i in wanted if not is_too_large}
-            length = min((i.header_offset for i in infos), default=len(data))
+            length = max(0, min((i.header_offset for i in infos), default=size))  # a crafted one may be negative
     except Exception as error:  # of damaged bytes zipfile raises many kinds
-        if CARD_NAME.encode() in data:  # else it is a file of another maker
-            raise ModelError(
-                f"model {path}: the card in it cannot be read; the file was changed, fetch or convert it again"
-            ) from error
-        return {}, len(data)
+        before = b""  # the end of a piece may hold half of the name
+        for piece in _pieces(file, size):
+            if CARD_NAME.encode() in before + piece:  # else it is a file of another maker
+                raise ModelError(
+                    f"model {path}: the card in it cannot be read; the file was changed, fetch or convert it again"
+                ) from error
+            before = piece[-len(CARD_NAME) :]
+        return {}, size
     if is_too_large:
         raise ModelError(f"model {path}: its metadata is larger than {_MAX_CARD >> 20} MB; refused")
     return entries, length
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """The first `length` bytes: a large model is never in memory as a whole."""
+    file.seek(0)
+    while piece := file.read(min(_PIECE, length)):
+        yield piece
+        length -= len(piece)
 
 
 def _card(path: Path, entries: dict[str, bytes]) -> tuple[Card | None, dict[str, Any] | None]:

@@ -19,7 +19,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from agent import config, modelfile
+from agent import config, heap, modelfile
 from agent.data import LookoutError
 from agent.detect.model import Model
 from agent.detect.watch import Watch
@@ -144,6 +144,7 @@ class Live:
                 publisher.answer(asked, refusal)
             elif asked:
                 asked(refusal)
+            heap.give_back()
 
     def _carry_out(self, order: Order | None) -> None:
         """Raises LookoutError: nothing has changed."""

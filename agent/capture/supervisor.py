@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from agent import heap
 from agent.capture.cameras import CameraError
 from agent.capture.mailbox import Mailbox
 from agent.capture.privacy import Cover
@@ -61,7 +62,7 @@ class Supervisor:
     def start(self) -> None:
         """Open the camera in a new thread."""
         run = self._run = _Run()
-        run.thread = threading.Thread(target=self._capture, args=(run,), name=f"capture-{self.camera}", daemon=True)
+        run.thread = threading.Thread(target=self._work, args=(run,), name=f"capture-{self.camera}", daemon=True)
         run.thread.start()
 
     def stop(self) -> None:
@@ -92,6 +93,10 @@ class Supervisor:
         log.warning("camera %s: %s for %g s; opening it anew", self.camera, what, self._stale_s)
         self.start()
 
+    def _work(self, run: _Run) -> None:
+        self._capture(run)
+        heap.give_back()  # one that was given up ends after the next has begun
+
     def _capture(self, run: _Run) -> None:
         while not run.stop.is_set():
             try:
@@ -111,7 +116,7 @@ class Supervisor:
                 return
 
     def _read(self, run: _Run) -> None:
-        run.opened = time.monotonic()
+        run.opened, is_open = time.monotonic(), False
         for given in self._frames():
             if run.stop.is_set():
                 return
@@ -127,6 +132,9 @@ class Supervisor:
                     return
                 self._cover.paint(frame)
                 self._mailbox.put(self.camera, frame)
+            if not is_open:
+                is_open = True
+                heap.give_back()
 
     def _stamped(self, frame: Frame) -> Frame:
         """A live camera whose stamp is of the future, or no later than the one before, is stamped as it arrives."""

@@ -1,0 +1,136 @@
+"""Freed memory is not kept: holes in a thread's heap go back, after reloads and openings; large files leave none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from agent import config, heap, modelfile
+from agent.capture.mailbox import Mailbox
+from agent.capture.supervisor import Supervisor
+from agent.data import Frame
+from tests.build import frame
+from tests.conftest import ROOT
+from tests.fakes.agent import YARD, Running, start
+from tests.fakes.mosquitto import until
+
+__all__ = ["start"]  # a fixture
+# Blocks below the size from which glibc takes each from the system: they stand in the thread's own heap. The last one
+# stays, so that the heap cannot shrink from its end.
+HOLES = """
+import threading
+from pathlib import Path
+from agent import heap
+
+def rss_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+def work():
+    blocks = [bytearray(b"x" * 100_000) for _ in range(600)]
+    kept.append(blocks.pop())
+
+kept, begin = [], rss_mb()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+held = rss_mb() - begin
+heap.give_back()
+print(held, rss_mb() - begin)
+"""
+# Threads that live at once, each with a heap of its own: a large block that is freed has it keep more from then on.
+THREADS = """
+import sys, threading
+from pathlib import Path
+from agent import heap
+
+def rss_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+def work():
+    bytearray(b"x" * 14_000_000)
+    together.wait()
+    for _ in range(3):
+        [bytearray(b"x" * 1_000_000) for _ in range(20)]
+    together.wait()
+    together.wait()
+
+if sys.argv[1] == "shared":
+    heap.share_one()
+together, begin = threading.Barrier(9), rss_mb()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+together.wait()
+together.wait()
+heap.give_back()
+print(rss_mb() - begin)
+together.wait()
+"""
+TELLING = """
+import sys
+from agent import heap
+from agent.__main__ import main
+
+def told(give_back=heap.give_back):
+    give_back()
+    print("given back", file=sys.stderr, flush=True)
+
+heap.give_back = told
+sys.exit(main())
+"""
+
+
+def test_what_a_thread_freed_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
+    held, left = map(float, done.stdout.split())
+    assert held > 40, "glibc keeps it: else there is nothing to show"
+    assert left < 10
+
+
+def test_what_threads_needed_in_one_shared_heap_goes_back() -> None:
+    def held(how: str) -> float:
+        return float(subprocess.check_output([sys.executable, "-c", THREADS, how], cwd=ROOT))
+
+    assert held("own") > 80, "else there is nothing to show"
+    assert held("shared") < 40
+
+
+def test_a_camera_that_is_open_and_a_reload_give_back_what_they_needed(start: Callable[..., Running]) -> None:
+    agent = start(YARD, "-c", TELLING)
+    agent.wait(lambda: agent.process.log().count("given back") == 1, "the camera's first frame")
+    agent.write(YARD + "fps = -1\n")
+    assert not agent.ask("reload")["ok"]
+    agent.wait(lambda: agent.process.log().count("given back") == 2, "the reload's end")
+
+
+def test_a_camera_that_is_given_up_gives_back_when_its_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, stays = [], threading.Event()
+    monkeypatch.setattr(heap, "give_back", lambda: given.append(threading.current_thread().name))
+
+    def frames() -> Iterator[Frame]:
+        yield frame()
+        stays.wait(10)
+
+    mailbox = Mailbox(["x"])
+    supervisor = Supervisor("x", frames, mailbox, stale_s=5, live=True, noisy=False)
+    supervisor.start()
+    until(lambda: isinstance(mailbox.take(0), tuple), "its frame")
+    supervisor.stop()
+    until(lambda: given == ["capture-x"], "what its opening took given back")
+    stays.set()
+    until(lambda: given == ["capture-x"] * 2, "what it held given back")
+
+
+def test_a_model_is_never_in_memory_as_a_whole() -> None:
+    path = config.shipped(config.DEFAULT_MODEL)
+    tracemalloc.start()
+    try:
+        modelfile.read(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < path.stat().st_size / 4
