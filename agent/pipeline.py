@@ -18,7 +18,7 @@ from agent.capture.supervisor import Supervisor
 from agent.data import CameraState, Detections, Frame, Scene
 from agent.detect.ahead import Begun
 from agent.detect.detector import Detector
-from agent.detect.model import Model
+from agent.detect.model import Model, opened
 from agent.detect.secondary.aside import Aside
 from agent.detect.secondary.novelty import Watcher
 from agent.detect.secondary.stage import Stage
@@ -273,7 +273,7 @@ def open_detector(settings: config.Config, path: Path | None = None, model: Mode
     Raises ModelError, or ConfigError for a label that the model does not know.
     """
     wanted = settings.model
-    model = model or Model(wanted.file, backend=wanted.backend, threads=wanted.threads, labels_file=wanted.labels_file)
+    model = model or opened(wanted, settings.state_dir)
     for where, label in labels_named(settings):
         known = wanted.labels if where[0] != "model" and wanted.labels else model.card.labels
         if label not in known:

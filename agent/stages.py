@@ -25,6 +25,7 @@ from agent.areas import Point
 from agent.capture.mailbox import Mailbox
 from agent.capture.privacy import Cover, Masks
 from agent.data import Array, CameraState, Detections, Event, Frame, Scene, Tracks
+from agent.detect import proof
 from agent.detect.enhance import Enhance
 from agent.detect.secondary import memory, stage
 from agent.modelfile import Card, ModelError
@@ -229,15 +230,22 @@ def resolved(settings: config.Config, recommended: float) -> config.Tracker:
 
 
 def check_second(settings: config.Config, path: Path | None) -> None:
-    """The files of second models are there and whole; else ConfigError, before anything begins."""
+    """The files of second models are there, whole and harmless (proof.py); else ConfigError, before anything begins."""
     for name, camera in settings.cameras.items():
         for anomaly, chosen in camera.anomalies.items():
             if file := getattr(chosen.options, "file", None):
                 try:
                     memory.read(file)
+                    proof.introduced(file, settings.state_dir)
                 except ModelError as error:
                     where = ("cameras", name, "anomalies", anomaly, "file")
                     raise config.complaint(path, where, str(error)) from error
+    for name, second in settings.second.items():
+        if file := getattr(second.options, "file", None):
+            try:
+                proof.introduced(file, settings.state_dir)
+            except ModelError as error:
+                raise config.complaint(path, ("second", name), str(error)) from error
     for name, why in stage.flaws(settings.second, settings.state_dir):
         raise config.complaint(path, ("second", name), why)
 

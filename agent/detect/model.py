@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agent import foreign, modelfile, plugins
+from agent import config, foreign, modelfile, plugins
 from agent.detect import proof
 from agent.detect.backends import Backend
 from agent.detect.heads import Classifier, Embedder, Head, InstanceHead, Patcher, PoseHead, Reconstructor, Segmenter
@@ -114,6 +114,16 @@ class Model:
                 " name a model that does"
             )
         return module.Head(self.card, self.backend.outputs, *options)
+
+
+def opened(wanted: config.Model, state: Path) -> Model:
+    """The model of a config. One that nobody here knows is run apart first; `state`: where that it was is kept.
+
+    Raises ModelError.
+    """
+    if wanted.backend == "tflite":
+        proof.introduced(wanted.file, state)
+    return Model(wanted.file, backend=wanted.backend, threads=wanted.threads, labels_file=wanted.labels_file)
 
 
 def default_threads() -> int:

@@ -14,10 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent import config
-from agent.detect import operators, proof, soundness
+from agent.detect import operators, soundness
 from agent.detect.backends import tflite
 from agent.detect.flatbuffer import Reader, Unsound
-from agent.detect.model import Model
 from agent.modelfile import ModelError
 from convert.tflite import graph
 from tests.convert import tiny
@@ -272,45 +271,3 @@ def test_no_damage_leads_to_anything_but_a_model_or_one_line(damage: list[tuple[
     for place, value in damage:
         words[place] = value
     assert "\n" not in said(words.tobytes() + TINY[4 * len(words) :])
-
-
-@pytest.mark.parametrize(
-    ("way", "words"),
-    [("crash", r"crashed \(SIGSEGV\)"), ("hang", "took more than 1 s"), ("fail", "failed: a reason")],
-)
-def test_what_a_child_dies_of_is_one_line(tmp_path: Path, way: str, words: str) -> None:
-    (tmp_path / "m").write_text(way)
-    with pytest.raises(ModelError, match=words):
-        proof.child("tests.fakes.crashing", tmp_path / "m", 1.0)
-
-
-def test_a_sound_file_that_wants_all_memory_harms_a_child_alone(tmp_path: Path) -> None:
-    """A few bytes that TILE into 64 GB: nothing in the file says so but the numbers that an operator computes with."""
-    build = tiny.Builder()
-    image = build.tensor("image", (1, 8, 8, 3))
-    times = build.tensor("times", (4,), np.array([1, 5000, 50_000, 1], np.int32))
-    out = build.tensor("out", (1, 8, 8, 3))
-    build.operator("TILE", [image, times], [out], schema.TileOptionsT())
-    build.graph.inputs, build.graph.outputs = [image], [out]
-    (tmp_path / "m.tflite").write_bytes(graph.pack(build.model))
-    assert said((tmp_path / "m.tflite").read_bytes()) == ""
-
-    with pytest.raises(ModelError, match="its first run, in a process of its own,") as caught:
-        Model(tmp_path / "m.tflite")
-
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_of_another_maker_is_run_apart_first_and_only_once(
-    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = []
-    monkeypatch.setattr(proof, "child", lambda *asked: runs.append(asked))
-    file = tmp_path / "theirs.tflite"
-    file.write_bytes((data_dir / "models" / "ssd_mobilenet_v1_coco_uint8.tflite").read_bytes())
-
-    for _ in range(2):
-        Model(file)
-    Model(config.shipped(config.DEFAULT_MODEL))
-
-    assert [path for _, path, _ in runs] == [file]
