@@ -23,6 +23,24 @@ KILLS = 70 if FULL else 6  # a seed
 RATE = 150.0  # events a second while the feeder lives
 
 
+def kill_somebody(dice: random.Random, feeder: Process, broker: Broker, listener: Listener) -> None:
+    """Feeder, broker or both, at a random moment; they are started again."""
+    if dice.random() < 0.8:  # else it may die while it is still starting
+        before = len(listener.messages)
+        until(lambda: len(listener.messages) > before, "events to flow again")
+    time.sleep(dice.uniform(0.05, 1.0))
+    whom = dice.choice(["feeder", "broker", "both"])
+    if whom != "broker":
+        assert feeder.alive(), feeder.log()
+        feeder.stop()
+    if whom != "feeder":
+        broker.kill()
+        time.sleep(dice.uniform(0, 0.4))
+        broker.start()
+    if whom != "broker":
+        feeder.start()
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_accepted_event_is_lost_repeated_or_out_of_order(
     tmp_path: Path, consumer: Any, row: Callable[..., Row], seed: int
@@ -39,20 +57,7 @@ def test_no_accepted_event_is_lost_repeated_or_out_of_order(
     feeder.start()
     until(lambda: listener.messages, "the first event")
     for _ in range(KILLS):
-        if dice.random() < 0.8:  # else it may die while it is still starting
-            before = len(listener.messages)
-            until(lambda n=before: len(listener.messages) > n, "events to flow again")
-        time.sleep(dice.uniform(0.05, 1.0))
-        whom = dice.choice(["feeder", "broker", "both"])
-        if whom != "broker":
-            assert feeder.alive(), feeder.log()
-            feeder.stop()
-        if whom != "feeder":
-            broker.kill()
-            time.sleep(dice.uniform(0, 0.4))
-            broker.start()
-        if whom != "broker":
-            feeder.start()
+        kill_somebody(dice, feeder, broker, listener)
     time.sleep(1.0)
     feeder.stop()
     before = len((tmp_path / "accepted").read_text().split())

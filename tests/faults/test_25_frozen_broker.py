@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,18 +20,17 @@ FROZEN_S = 60.0 if FULL else 3.0
 FPS = 60.0
 
 
-def timed(act: Callable[[], object]) -> float:
-    """ms."""
-    begin = time.perf_counter()
+def timed(act: Callable[[], object]) -> tuple[float, float]:
+    """ms that it took, and how many of them were this process's doing: all, where it waited for anything.
+
+    A thread that never gave up the processor was able to run all the time: what is beyond the CPU time of all threads
+    of this process, other programs took.
+    """
+    waits, begin, cpu = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw, time.perf_counter(), time.process_time()
     act()
-    return (time.perf_counter() - begin) * 1e3
-
-
-def waking_an_idle_thread() -> Callable[[], object]:
-    """The least that handing something over can cost: what a busy machine adds to it, it adds to publishing too."""
-    box: queue.SimpleQueue[object] = queue.SimpleQueue()
-    threading.Thread(target=lambda: all(box.get() for _ in iter(int, 1)), daemon=True).start()
-    return lambda: box.put(True)
+    took, used = time.perf_counter() - begin, time.process_time() - cpu
+    waited = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw > waits
+    return took * 1e3, (took if waited else min(took, used)) * 1e3
 
 
 def test_publishing_does_not_wait_for_a_frozen_broker(
@@ -41,8 +39,7 @@ def test_publishing_does_not_wait_for_a_frozen_broker(
     told = row("broker black hole", f"SIGSTOP of it for {FROZEN_S:g} s", "noticed; the pipeline never waits; none lost")
     broker = Broker(tmp_path).start()
     listener = Listener(broker.port, "lookout/pi/yard/events")
-    least = waking_an_idle_thread()
-    took, control = [], []
+    took = []
     with Publisher(settings(broker.port, state_dir=tmp_path), Model()) as publisher:
         until(lambda: publisher.stats().acked == STATES, "connection")
         broker.freeze()
@@ -51,8 +48,6 @@ def test_publishing_does_not_wait_for_a_frozen_broker(
             one = scene(20, t=t, seq=n, events=(event("zone_enter", t=t, n=n),))
             took.append(timed(lambda one=one: publisher.on_scene(one)))
             n += 1
-            time.sleep(max(0.0, begin + (n - 0.5) / FPS - time.monotonic()))
-            control.append(timed(least))
             time.sleep(max(0.0, begin + n / FPS - time.monotonic()))
         waiting, backlog = publisher.stats().waiting, publisher._connection.backlog
         broker.thaw()
@@ -62,13 +57,16 @@ def test_publishing_does_not_wait_for_a_frozen_broker(
                 "all events",
                 60,
             )
-    p50, p99, worst = np.percentile(took, [50, 99, 100])
+    whole, ours = np.percentile(took, [50, 99, 100], axis=0).T
     with capsys.disabled():
-        print(f"\n{FROZEN_S:.0f} s frozen, {n} scenes: on_scene p50 {p50:.3f} p99 {p99:.3f} max {worst:.1f} ms,")
-        print(f"waking an idle thread p99 {np.percentile(control, 99):.3f} max {max(control):.1f} ms;", end=" ")
+        print(f"\n{FROZEN_S:.0f} s frozen, {n} scenes: on_scene p50 {whole[0]:.3f} p99 {whole[1]:.3f}", end=" ")
+        print(f"max {whole[2]:.1f} ms; without other programs' share p99 {ours[1]:.3f} max {ours[2]:.1f} ms;", end=" ")
         print(f"{waiting} events waited, {backlog} messages for the socket")
     listener.close()
-    told.seen = f"handing over took p99 {p99:.2f} ms; {waiting} of {n} events waited, all came"
+    told.seen = (
+        f"handing over took p99 {ours[1]:.2f} ms ({whole[1]:.2f} with what other programs took of the processor)"
+    )
+    told.seen += f"; {waiting} of {n} events waited, all came"
     assert backlog <= 32 + 64
-    if FULL:  # a claim of the documentation; a machine too busy to wake a thread in time cannot hold it
-        assert p99 < max(1.0, 2 * np.percentile(control, 99))
+    if FULL:  # a claim of the documentation
+        assert ours[1] < 1.0

@@ -28,6 +28,19 @@ enabled = true
 """
 
 
+def ask(listener: Listener) -> int:
+    """One command, so that there is one event, told apart from those that are delivered again: its number."""
+    known = {json.loads(payload)["id"] for payload in listener.of("lookout/pi/events")}
+    listener.client.publish("lookout/pi/command/snapshot", '{"camera": "yard"}', qos=1)
+
+    def fresh() -> list[dict[str, Any]]:
+        events = [json.loads(payload) for payload in listener.of("lookout/pi/events")]
+        return [event for event in events if event["id"] not in known]
+
+    until(fresh, "the audit event")
+    return int(fresh()[0]["seq"])
+
+
 def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodbye(
     tmp_path: Path, row: Callable[..., Row]
 ) -> None:
@@ -37,18 +50,6 @@ def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodb
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path, port=broker.port))
     agent = Process(tmp_path / "agent.log", "-m", "agent", "run", str(tmp_path / "agent.toml"))
 
-    def ask() -> int:
-        """One command, so that there is one event, told apart from those that are delivered again: its number."""
-        known = {json.loads(payload)["id"] for payload in listener.of("lookout/pi/events")}
-        listener.client.publish("lookout/pi/command/snapshot", '{"camera": "yard"}', qos=1)
-
-        def fresh() -> list[dict[str, Any]]:
-            events = [json.loads(payload) for payload in listener.of("lookout/pi/events")]
-            return [event for event in events if event["id"] not in known]
-
-        until(fresh, "the audit event")
-        return int(fresh()[0]["seq"])
-
     last = 0
     for kill in range(KILLS + 1):
         with told.recovery():
@@ -56,7 +57,7 @@ def test_a_killed_agent_comes_back_with_its_numbers_and_a_stopped_one_says_goodb
             births = kill + 1
             until(lambda n=births: listener.of("lookout/pi/status").count(b"online") == n, f"birth: {agent.log()}", 60)
             until(lambda: listener.of("lookout/pi/yard/status")[-1:] == [b"online"], "the camera")
-        seq = ask()
+        seq = ask(listener)
         assert seq > last, "numbers go on after a kill"
         last = seq
         if kill < KILLS:

@@ -85,13 +85,17 @@ def test_a_full_disk_without_a_broker_keeps_the_newest_in_memory_and_tells_the_r
         feed(publisher, 0, 6_000)  # 1 MB holds fewer
         until(lambda: publisher.stats().waiting + publisher.stats().given_up == 6_000, "all taken", 60)
         assert "full" in publisher.stats().outbox_trouble
-        given_up = publisher.stats().given_up
         broker.start()
         until(lambda: publisher.stats().waiting == 0, "the outbox empty", 60)
+        given_up = publisher.stats().given_up
     listener = Listener(broker.port, "lookout/#", client_id="keeper")
-    until(lambda: len(listener.of("lookout/pi/yard/events")) == 6_000 - given_up, "what was kept", 60)
+
+    def arrived() -> set[int]:
+        return {json.loads(payload)["seq"] for payload in listener.of("lookout/pi/yard/events")}
+
+    until(lambda: len(arrived()) == 6_000 - given_up, f"all but {given_up} of 6000, {len(arrived())} are here", 60)
     gaps = [json.loads(payload)["detail"] for payload in listener.of("lookout/pi/events")]
-    got = {json.loads(payload)["seq"] for payload in listener.of("lookout/pi/yard/events")}
+    got = arrived()
     listener.close()
     broker.kill()
     missing = set(range(1, 6_001)) - got
