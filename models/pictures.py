@@ -1,6 +1,6 @@
 """Somebody's pictures -> what to train on, and what to judge by and nothing else. Bad data is told before any training.
 
-    DATA/CLASS/NAME.jpg                         a fifth of each class is held out
+    DATA/CLASS/NAME.jpg                         a fifth of each class is held out, no series in part
     DATA/train/CLASS/NAME.jpg, DATA/test/..     `test` is held out, as its maker wanted
     DATA.csv, lines image,label                 names of pictures, from the folder of the CSV on
 
@@ -9,6 +9,8 @@ Pictures come to a net as they will on the device: through the agent's own lette
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,9 @@ from convert import ConvertError, output
 from convert.accuracy import slices
 from convert.int8 import calibration
 
+log = logging.getLogger(__name__)
 HELD = 0.2  # share of each class that judges the model and is used for nothing else
+ALIKE = 0.98  # correlation of two small grey copies above which they are taken for the same thing a moment later
 LEAST = 5  # pictures a class: 1 held out, 1 to know when to stop, 3 to learn from
 
 
@@ -60,9 +64,12 @@ def read(data: Path, seed: int = 0) -> Split:
         if train.names != held.names:
             odd = sorted(set(train.names) ^ set(held.names))
             raise ConvertError(f"data {data}: class {odd[0]!r} is not in both train/ and test/; make it so")
+        known = int((thumbnails(held.paths) @ thumbnails(train.paths).T > ALIKE).any(axis=1).sum())
+        if known:
+            log.warning("data       %d of %d pictures of test/ are nearly equal to one of train/", known, len(held))
         return Split(train, held)
     found = table(data) if data.is_file() else folders(data)
-    rest, taken = stratified(found.labels, HELD, seed)
+    rest, taken = stratified(found.labels, HELD, seed, series(found))
     return Split(found[rest], found[taken])
 
 
@@ -120,16 +127,56 @@ def checked(found: Pictures, data: Path, least: int = LEAST) -> Pictures:
     return found
 
 
-def stratified(labels: Array, share: float, seed: int) -> tuple[Array, Array]:
-    """Rows that stay and rows that are taken, ascending: a share of each class (N,), at least one, never all."""
+def stratified(labels: Array, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
+    """Rows that stay and rows that are taken, ascending: a share of each class (N,), at least one, never all.
+
+    Rows of one group (N,) of a class stay together; a class that is one group is split all the same.
+    """
     generator = np.random.default_rng(seed)
-    taken: list[int] = []
+    chosen = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
-        taken += rows[: min(max(1, round(share * len(rows))), len(rows) - 1)].tolist()
-    chosen = np.zeros(len(labels), np.bool_)
-    chosen[taken] = True
+        wanted = min(max(1, round(share * len(rows))), len(rows) - 1)
+        together = [rows] if groups is None else [rows[groups[rows] == g] for g in dict.fromkeys(groups[rows].tolist())]
+        if len(together) == 1:
+            together = list(rows[:, None])
+        for some in together:
+            if chosen[rows].sum() + len(some) <= wanted:
+                chosen[some] = True
+        if not chosen[rows].any():
+            chosen[min(together, key=len)] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def series(found: Pictures) -> Array:
+    """(N,) int64: pictures of one number are of one thing, a moment apart, and must not learn and judge at once.
+
+    That is told by names SERIES_NUMBER or SERIES-NUMBER where a class has LEAST series or more (`cup_12` alone tells
+    nothing), and by pictures that are nearly equal.
+    """
+    groups = np.arange(len(found))
+    for label in range(len(found.names)):
+        rows = np.flatnonzero(found.labels == label)
+        names = np.array([re.sub(r"[_-]\d+$", "", found.paths[row].stem) for row in rows])
+        begins = {name: rows[names == name] for name in dict.fromkeys(names.tolist())}
+        if LEAST <= len(begins) < len(rows):
+            for alike in begins.values():
+                groups[alike] = alike[0]
+        small = thumbnails([found.paths[row] for row in rows])
+        for place, row in enumerate(rows):
+            alike = np.unique(groups[rows[small @ small[place] > ALIKE]])
+            if len(alike) > 1:
+                groups[rows[np.isin(groups[rows], alike)]] = groups[row]
+    return groups
+
+
+def thumbnails(paths: Sequence[Path]) -> Array:
+    """(N, 256) float32: 16 x 16 grey levels less their mean, of length 1; a product of two is their correlation."""
+    grey = [cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY) for path in paths]
+    found = np.array([cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA) for image in grey], np.float32)
+    found = found.reshape(len(paths), 256)
+    found -= found.mean(axis=1, keepdims=True)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6))
 
 
 def few(labels: Array, count: int, seed: int = 0) -> Array:

@@ -16,10 +16,12 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ class Plan:
     decay: float = 1e-4  # L2, decoupled from the gradient
     patience: int = 10  # epochs that validation may go without getting better
     seed: int = 0
+    average: float = 0.0  # of the weights over steps, kept of what it was at each; 0: the weights as they are
 
 
 @dataclass(slots=True)
@@ -63,12 +66,29 @@ class History:
     """What became of a run, an entry an epoch; validation's names start with "val_"."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
-    best: int = -1  # epoch whose weights the model has
+    best: int = -1  # epoch whose weights the model has; -1: those that it came with
+    least: list[float] = field(default_factory=lambda: [math.inf])  # what was watched, of those weights
     finished: bool = False
+
+    def add(self, row: dict[str, float], watch: tuple[str, ...], plan: Plan) -> bool:
+        """One more epoch; whether it is the best so far, as the last is where nothing is watched."""
+        is_sound, value = bool(np.isfinite(row["loss"])), worth(row, watch)
+        is_best = not watch or (is_sound and value < self.least)
+        if is_best:
+            self.best, self.least = len(self.rows), value
+        self.rows.append(row)
+        is_late = bool(watch) and len(self.rows) - 1 - self.best >= plan.patience
+        self.finished = is_late or len(self.rows) >= plan.epochs or not is_sound
+        return is_best
 
     def line(self, name: str) -> list[tuple[float, float]]:
         """(epoch from 1, value), for a drawing."""
-        return [(number, row[name]) for number, row in enumerate(self.rows, 1) if name in row]
+        return [(number, row[name]) for number, row in enumerate(self.rows, 1) if np.isfinite(row.get(name, np.nan))]
+
+
+def worth(row: dict[str, float], watch: tuple[str, ...]) -> list[float]:
+    """What of an epoch is compared, by the first that differs: less is better, more of an accuracy."""
+    return [-row[name] if name.endswith("accuracy") else row[name] for name in watch]
 
 
 def seeded(seed: int) -> Any:
@@ -96,7 +116,8 @@ def compiled(model: Any, plan: Plan, count: int, loss: Any, metrics: tuple[str, 
     rate = keras.optimizers.schedules.CosineDecay(
         plan.rate / 100, max(1, steps - warm), alpha=0.0, warmup_target=plan.rate, warmup_steps=warm
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.decay)
+    average = {"use_ema": True, "ema_momentum": plan.average} if plan.average else {}
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.decay, **average)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(optimizer, loss, metrics=list(metrics))
     return model
@@ -110,38 +131,48 @@ def fit(
     place: Path,
     *,
     change: Change | None = None,
-    watch: str = "val_loss",
+    watch: tuple[str, ...] = ("val_loss",),
+    better_than_now: bool = False,
 ) -> History:
-    """Train a compiled model, and leave it with its best weights. Less of `watch` is better.
+    """Train a compiled model, and leave it with its best weights.
+
+    `watch` says what is best, see `worth`. With `better_than_now` the weights that it comes with are, until an epoch is
+    better, and numbers that are none only end it.
 
     Goes on where an earlier run of the same data, plan and first weights was stopped; returns at once where that was
-    done. Without validation pictures all epochs are run and the last weights stay. Raises ConvertError: `place` cannot
-    be written, or numbers that are none.
+    done. Without validation the last weights stay. Raises ConvertError: `place` cannot be written, numbers are none.
     """
     model.optimizer.build(model.trainable_variables)
     state = _State(place / STATE, _fingerprint(model, train, validation, plan, change))
     history = state.restored(model)
+    if better_than_now and validation and not history.rows:
+        history.least, state.best = worth(_judged(model, validation), watch), model.get_weights()
     start, done = time.monotonic(), len(history.rows)
     while not history.finished:
-        row = _learned(model, train, plan, len(history.rows), change) | _judged(model, validation)
-        if not np.isfinite(row["loss"]):
+        row = _learned(model, train, plan, len(history.rows), change)
+        if not np.isfinite(row["loss"]) and not better_than_now:
             raise ConvertError(f"training: the loss became {row['loss']}; lower the rate")
-        history.rows.append(row)
-        if validation is None or history.best < 0 or row[watch] < history.rows[history.best][watch]:
-            history.best, state.best = len(history.rows) - 1, model.get_weights()
-        behind = len(history.rows) - 1 - history.best
-        history.finished = len(history.rows) >= plan.epochs or (validation is not None and behind >= plan.patience)
+        with _averaged(model):
+            row |= _judged(model, validation)
+            if history.add(row, watch if validation else (), plan):
+                state.best = model.get_weights()
         state.keep(model, history)
         left = (time.monotonic() - start) / (len(history.rows) - done) * (plan.epochs - len(history.rows))
         said = "  ".join(f"{name} {value:.3f}" for name, value in row.items())
         log.info("epoch      %d of %d  %s  %.0f s left at most", len(history.rows), plan.epochs, said, left)
     model.set_weights(state.best)
+    _drawn(history, place)
+    return history
+
+
+def _drawn(history: History, place: Path) -> None:
+    """loss.png and curve.png of a run."""
     names = [name for name in history.rows[0] if name.endswith("loss")]
     others = [name for name in history.rows[0] if name not in names]
     for file, wanted in (("loss", names), ("curve", others)):
         title = f"best epoch {history.best + 1} of {len(history.rows)}"
-        drawing.curves(place / f"{file}.png", title, {name: history.line(name) for name in wanted}, "epoch")
-    return history
+        lines = {name: history.line(name) for name in wanted if history.line(name)}
+        drawing.curves(place / f"{file}.png", title, lines, "epoch")
 
 
 def _learned(model: Any, train: Data, plan: Plan, number: int, change: Change | None) -> dict[str, float]:
@@ -157,6 +188,16 @@ def _learned(model: Any, train: Data, plan: Plan, number: int, change: Change | 
         for name, value in row.items():
             found[name] = found.get(name, 0.0) + float(value) * len(rows) / len(order)
     return found
+
+
+@contextmanager
+def _averaged(model: Any) -> Iterator[None]:
+    """The model has the average of its weights, where the plan wants one."""
+    kept = [np.asarray(v) for v in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    yield
+    for variable, value in zip(model.trainable_variables, kept, strict=True):
+        variable.assign(value)
 
 
 def _judged(model: Any, validation: Data | None) -> dict[str, float]:

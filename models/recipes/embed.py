@@ -3,8 +3,10 @@
     python -m models.recipes.embed --data DIR                        DIR/NAME/*.jpg; names are held out, not pictures
     python -m models.recipes.embed --data DIR --gallery CLEAN        and a clean picture of each: photograph -> product
 
-Learned with an angular margin: a picture must be nearer to its own name than to any other by more than it is judged
-with (ArcFace's idea, Deng et al., 2019; the margin is taken off the cosine, as CosFace does, Wang et al., 2018).
+What the middle of a trunk sees, coarsely by place, is turned into numbers in which pictures of one name differ little
+(likeness.whitening). From there it is learned with an angular margin: a picture must be nearer to its own name than to
+any other by more than it is judged with (ArcFace's idea, Deng et al., 2019; the margin is taken off the cosine, as
+CosFace does, Wang et al., 2018).
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from convert import ConvertError
 from models import augment, backbones, likeness, pictures, proof, training
 from models.augment import Augment
 from models.training import Data, Plan
@@ -31,12 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of pictures a name")
     parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder a name with its clean picture")
     parser.add_argument("--trunk", default="efficientnet-lite0", help="or a .keras or .pth file")
-    parser.add_argument("--cut", default="blocks.14.add", metavar="LAYER", help="the trunk's last (%(default)s)")
+    parser.add_argument("--cut", default="blocks.10.add:1,blocks.14.add:1", metavar="LAYER:CELLS,..",
+                        help="of the trunk, and cells a side that are left of each (%(default)s)")  # fmt: skip
     parser.add_argument("--learn-from", default="blocks.5._expand_conv", metavar="LAYER", help="what lies below stays")
-    parser.add_argument("--size", type=int, default=96, help="px a side (%(default)s)")
-    parser.add_argument("--numbers", type=int, default=64, help="of a vector (%(default)s)")
+    parser.add_argument("--size", type=int, default=128, help="px a side (%(default)s)")
+    parser.add_argument("--numbers", type=int, default=256, help="of a vector (%(default)s)")
     parser.add_argument("--flips", choices=augment.FLIPS, default="horizontal", help="what leaves the name as it is")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--budget", type=float, default=0.02, help="1 - cosine that int8 may cost (%(default)s)")
     parser.add_argument("--licence", default="", help="of what is trained, for the model's card")
 
@@ -55,12 +57,9 @@ def nets(args: argparse.Namespace, names: int) -> tuple[Any, Any, Any]:
             return ops.matmul(ops.normalize(vectors, axis=-1), ops.normalize(self.directions, axis=0))
 
     trunk = backbones.trunk(args.trunk, (args.size, args.size))
-    if args.cut not in ("", *(layer.name for layer in trunk.layers)):
-        raise ConvertError(f"--cut {args.cut}: the trunk {trunk.name} has no such layer")
-    grid = trunk.get_layer(args.cut).output if args.cut else trunk.output
-    pooled = layers.GlobalAveragePooling2D()(grid)
-    raw = Model(trunk.input, pooled)
-    vector = layers.Dense(args.numbers)(layers.Dropout(0.2)(layers.BatchNormalization(momentum=0.9)(pooled)))
+    parts = [likeness.tapped(trunk, cut) for cut in args.cut.split(",")]
+    raw = Model(trunk.input, layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
+    vector = layers.Dense(args.numbers, name="vector")(raw.output)
     backbones.freeze(raw, args.learn_from)
     return raw, Model(trunk.input, vector), Model(trunk.input, Cosines()(vector))
 
@@ -113,10 +112,12 @@ def run(args: argparse.Namespace) -> int:
         learned = likeness.joined([learned, likeness.renumbered(gallery[known])])
     x = pictures.load(learned.paths, (args.size, args.size))
     training.seeded(args.seed)
-    plan = Plan(args.epochs, batch=32, rate=1e-3, decay=1e-2, seed=args.seed)
-    _, embedder, trained = nets(args, len(learned.names))
+    plan = Plan(args.epochs, batch=32, rate=3e-4, decay=1e-2, seed=args.seed)
+    raw, embedder, trained = nets(args, len(learned.names))
     training.compiled(trained, plan, len(x), with_margin(len(learned.names)), metrics=())
-    change = Augment(degrees=15.0, zoom=0.2, shift=0.08, flips=args.flips, light=0.3, color=0.05)
+    change = Augment(degrees=10.0, zoom=0.1, shift=0.05, flips=args.flips, light=0.2, color=0.05)
+    names = likeness.whiten(raw, embedder, Data(x, learned.labels), change, args.seed)
+    trained.layers[-1].directions.assign(names.T)
     training.fit(trained, Data(x, learned.labels), None, plan, args.out, change=change)
     embedder.save(args.out / "embed.keras")
     parts = [pictures.copy(args.out / part, some) for part, some in (("calibration", learned), ("held-out", held))]

@@ -3,7 +3,7 @@
     python -m models.recipes.fashion                Debian's dataset-fashion-mnist: 60,000 pictures, 10,000 held out
     python -m models.recipes.fashion --data DIR     your own class folders
 
-The held-out pictures are the set's own. Mirrored sideways, as a shoe may point either way; hardly turned, as none of
+The held-out pictures are the set's own. Mirrored sideways, as a shoe may point either way; never turned, as none of
 its pictures is.
 """
 
@@ -26,15 +26,15 @@ from models.training import Data, Plan
 
 DATA = Path(".cache/models/usr/share/datasets/fashion-mnist")
 SIZE = (28, 28)
-WIDTHS = (16, 32, 64)
-CHANGE = Augment(degrees=5.0, zoom=0.1, shift=0.05, flips="horizontal", light=0.0)
+WIDTHS = (24, 48, 96)
+CHANGE = Augment(degrees=0.0, zoom=0.05, shift=0.05, flips="horizontal", light=0.0)
 NAMES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The recipe's own options."""
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="(%(default)s)")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--ship", type=Path, metavar="DIR", help="copy model and card there, once they are proven")
     parser.add_argument("--licence", default="", help="of what is trained, for the model's card")
 
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     learn, check = pictures.stratified(y, 0.05, args.seed)
 
     training.seeded(args.seed)
-    plan = Plan(args.epochs, batch=128, rate=4e-3, decay=1e-3, patience=4, seed=args.seed)
-    model = backbones.classifier(backbones.plain(SIZE, WIDTHS, dropout=0.05), len(names), dropout=0.2)
+    plan = Plan(args.epochs, batch=128, rate=4e-3, decay=1e-3, patience=args.epochs, seed=args.seed)
+    model = backbones.classifier(backbones.plain(SIZE, WIDTHS, first=2), len(names), dropout=0.2)
     training.compiled(model, plan, len(learn), "sparse_categorical_crossentropy")
     training.fit(model, Data(x[learn], y[learn]), Data(x[check], y[check]), plan, args.out, change=CHANGE)
 

@@ -36,14 +36,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=size_of, default=(256, 256), metavar="WxH", help="px (256x256)")
     parser.add_argument("--light", type=float, default=0.2, help="share by which it may change (%(default)s)")
     parser.add_argument("--sides", action="store_true", help="there is an up and a down: mirrored sideways only")
-    parser.add_argument("--width", type=int, default=8, help="channels of the first convolution (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--width", type=int, default=16, help="channels of the first convolution (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--budget", type=float, default=0.01, help="mean IoU that int8 may cost (%(default)s)")
     parser.add_argument("--licence", default="", help="of what is trained, for the model's card")
 
 
 def unet(size: tuple[int, int], labels: int, width: int) -> Any:
-    """(h, w, 3) pixels 0..255 -> (h/2, w/2, labels) logits (Ronneberger et al., 2015, with batch normalisation)."""
+    """(h, w, 3) pixels 0..255 -> (h/2, w/2, labels) logits: Ronneberger et al., 2015, with batch normalisation.
+
+    At its lowest every place is also told what the whole picture is like: how bright, say.
+    """
     from keras import Input, Model, layers  # noqa: PLC0415
 
     def convolved(x: Any, channels: int, strides: int = 1) -> Any:
@@ -56,7 +59,10 @@ def unet(size: tuple[int, int], labels: int, width: int) -> Any:
     for level in range(DEPTH):
         kept.append(convolved(convolved(x, width << level), width << level))
         x = layers.MaxPooling2D()(kept[-1])
-    x = layers.Dropout(0.2)(convolved(convolved(x, width << DEPTH), width << DEPTH))
+    x = convolved(convolved(x, width << DEPTH), width << DEPTH)
+    whole = layers.Dense(width << DEPTH, use_bias=False)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.ReLU(6.0)(layers.Add()([x, layers.BatchNormalization(momentum=0.9)(whole)]))
+    x = layers.Dropout(0.2)(x)
     for level in reversed(range(DEPTH)):
         x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), kept[level]])
         x = convolved(convolved(x, width << level), width << level)
@@ -95,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(args.epochs, batch=4, rate=4e-3, decay=1e-3, patience=args.epochs // 2, seed=args.seed)
     model = training.compiled(unet(args.size, len(legend.labels), args.width), plan, len(learn),
                               loss_of(len(legend.labels)), metrics=())  # fmt: skip
-    change = Augment(5.0 if args.sides else 30.0, light=args.light, flips="horizontal" if args.sides else "both")
+    change = Augment(5.0 if args.sides else 30.0, light=0.0, flips="horizontal" if args.sides else "both",
+                     color=args.light)  # fmt: skip  # less or more of each colour: an offset would drown dark pictures
     training.fit(model, Data(x[learn], y[learn]), Data(x[check], y[check]), plan, args.out, change=change)
 
     model.save(args.out / "segment.keras")

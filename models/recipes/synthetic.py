@@ -19,12 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from agent.data import Array
 from convert import ConvertError
-from models import augment, backbones, pictures, proof, scenery, training
+from models import augment, backbones, pictures, proof, scenery, training, tuning
 from models.augment import Augment
 from models.pictures import Pictures
-from models.training import Data, Plan
+from models.training import Data
 
 _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # 97.5 % of Student's t, 1 to 9 degrees
 MADE = 0.5  # share of the copies that are made up
@@ -63,25 +62,6 @@ def changed(args: argparse.Namespace, seed: int, data: Data, kind: str, normal: 
     return Data(np.concatenate(x), np.concatenate(y))
 
 
-def answer(args: argparse.Namespace, trunk: Any, data: Data, classes: int, place: Path) -> Any:
-    """Dense layer on the trunk's features of some pictures, learned; from (N, C) features to shares."""
-    keras = training.seeded(args.seed)
-    seen = features(trunk, data.x)
-    head = keras.Sequential([
-        keras.Input(seen.shape[1:]), keras.layers.Dense(classes, activation="softmax", name="answer"),
-    ])  # fmt: skip
-    plan = Plan(40, batch=64, rate=3e-3, decay=1e-2, seed=args.seed)
-    training.compiled(head, plan, len(seen), "sparse_categorical_crossentropy")
-    training.fit(head, Data(seen, data.y), None, plan, place)
-    return head
-
-
-def features(trunk: Any, x: Array) -> Array:
-    """(N, C) float32."""
-    grids = [trunk.predict_on_batch(x[i : i + 64].astype(np.float32)) for i in range(0, len(x), 64)]
-    return np.concatenate([np.asarray(grid).mean(axis=(1, 2)) for grid in grids])
-
-
 def interval(gains: Sequence[float]) -> tuple[float, float, float]:
     """Mean, and its 95 % interval over seeds."""
     mean, spread = float(np.mean(gains)), float(np.std(gains, ddof=1))
@@ -89,12 +69,10 @@ def interval(gains: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def compared(
-    args: argparse.Namespace, trunk: Any, train: Pictures, held: Pictures
-) -> tuple[dict[str, list[float]], Any]:
-    """Shares told right by kind ("" ordinary), an entry a seed; and the answer of the first kind and seed."""
+def compared(args: argparse.Namespace, model: Any, train: Pictures, held: Pictures) -> dict[str, list[float]]:
+    """Shares told right by kind ("" ordinary), an entry a seed; the model keeps the first kind's first."""
     size = (args.size, args.size)
-    x, judged = pictures.load(train.paths, size), features(trunk, pictures.load(held.paths, size))
+    x, judged = pictures.load(train.paths, size), pictures.load(held.paths, size)
     normal = train.names.index(args.normal) if args.normal else -1
     right: dict[str, list[float]] = {kind: [] for kind in ("", *args.kinds)}
     kept = None
@@ -102,10 +80,13 @@ def compared(
         rows = pictures.few(train.labels, args.few * len(train.names), seed)
         for kind, told in right.items():
             data = changed(args, seed, Data(x[rows], train.labels[rows]), kind, normal)
-            head = answer(args, trunk, data, len(train.names), args.out / f"{kind or 'ordinary'}-{seed}")
-            told.append(float(np.mean(head.predict_on_batch(judged).argmax(axis=1) == held.labels)))
-            kept = head if kept is None and kind == args.kinds[0] else kept
-    return right, kept
+            tuning.answered(model, data.x, data.y)
+            scores = model.predict(judged, batch_size=64, verbose=0)
+            told.append(float(np.mean(scores.argmax(axis=1) == held.labels)))
+            proof.log.info("seed       %d  %s %.3f", seed, kind or "ordinary", told[-1])
+            kept = model.get_weights() if kept is None and kind == args.kinds[0] else kept
+    model.set_weights(kept)
+    return right
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,17 +98,15 @@ def run(args: argparse.Namespace) -> int:
     if ("defect" in args.kinds) != (args.normal in names and len(names) == 2):
         raise ConvertError(f"--kinds defect wants --normal CLASS, one of two classes; there are {', '.join(names)}")
     training.seeded(args.seed)
-    trunk = backbones.trunk(args.trunk, (args.size, args.size))
-    right, head = compared(args, trunk, train, split.held)
-    model = backbones.classifier(trunk, len(names))
-    model.get_layer("answer").set_weights(head.get_weights())
+    model = tuning.learner(backbones.trunk(args.trunk, (args.size, args.size)), len(names))
+    right = compared(args, model, train, split.held)
     found = proof.proven(model, train, split.held, out=args.out, name=args.name, licence=args.licence,
                          groups=args.slices)  # fmt: skip
     for kind in args.kinds:
         mean, low, high = interval([a - b for a, b in zip(right[kind], right[""], strict=True)])
         says = "a gain" if low > 0 else "a loss" if high < 0 else "none that could be shown"
-        proof.row(args.table, "synthetic", f"{args.name}, {kind}", (
-            f"{args.few} / {len(split.held)}", f"{np.mean(right['']):.3f}", f"{np.mean(right[kind]):.3f}",
+        proof.row(args.table, "synthetic", f"{args.name}, {kind}, {args.few} a class", (
+            f"{args.few * len(names)} / {len(split.held)}", f"{np.mean(right['']):.3f}", f"{np.mean(right[kind]):.3f}",
             f"{mean:+.3f} ({low:+.3f} to {high:+.3f}), {args.seeds} seeds", says,
             f"{found.figure:.3f}" if kind == args.kinds[0] else "",
         ))  # fmt: skip

@@ -45,6 +45,20 @@ def test_digits_are_never_mirrored_unless_asked(flips, signs):
     assert found == signs
 
 
+def test_any_way_up_is_all_eight_ways():
+    change = Augment(degrees=0.0, zoom=0.0, shift=0.0, flips="any")
+    found = {tuple(np.round(change.matrix(np.random.default_rng(i), (8, 8))[:, :2]).astype(int).ravel().tolist())
+             for i in range(99)}  # fmt: skip
+    assert len(found) == 8
+
+
+def test_every_second_picture_is_out_of_focus_and_none_without_blur():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    sharp = [Augment(blur=0.05).focused(np.random.default_rng(i), image).std() > 0.999 * image.std() for i in range(99)]
+    assert 30 < sum(sharp) < 70
+    assert all(Augment().focused(np.random.default_rng(i), image) is image for i in range(9))
+
+
 @pytest.mark.parametrize("kind", scenery.KINDS)
 def test_made_up_pictures_differ_and_are_the_same_for_the_same_seed(kind):
     image, other = np.random.default_rng(0).integers(40, 200, (2, 48, 64, 3)).astype(np.uint8)

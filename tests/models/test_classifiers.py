@@ -14,7 +14,7 @@ TRUNK = """
 import sys
 from models import backbones, training
 training.seeded(0)
-backbones.plain((32, 32), (8, 16)).save(sys.argv[1])
+backbones.plain((32, 32), (4, 8, 16, 16), first=2).save(sys.argv[1])  # grids of 8, 4, 2 are pooled
 """
 SMALL = ["--trunk", "trunk.keras", "--size", "32"]
 RECIPES = {
@@ -42,7 +42,7 @@ def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, tmp_path, trunk):
     options, name, part = RECIPES[recipe]
     data = folder(tmp_path / "data", {"moon": 20, "sun": 20}, size=32)
     table = tmp_path / "table.md"
-    table.write_text(f"{proof.BEGIN.format(part)}\n{proof.END}\n")
+    table.write_text("".join(f"{proof.BEGIN.format(p)}\n{proof.END}\n" for p in (part, "few pictures")))
     out = tmp_path / "out"
     own = [str(trunk) if word == "trunk.keras" else word for word in options]
     words = ["--data", str(data), "--out", str(out), "--table", str(table), *own]
@@ -58,8 +58,11 @@ def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, tmp_path, trunk):
                  (("held", held), ("learned", learned))}  # fmt: skip
     assert len(held) == 8
     assert not originals["held"] & originals["learned"]
-    (row,) = [line for line in table.read_text().splitlines() if line.startswith("| ")]
+    row, *few = [line for line in table.read_text().splitlines() if line.startswith("| ")]
     assert re.search(r"\d\.\d{3}", row)
     if recipe == "transfer":
-        assert "with/without trunk 25" in row
+        share = r"[01]\.\d{3}"
+        assert re.fullmatch(rf"\| lamps \| {share} \|(  \|)+ {share} of 32 \|( {share} \|){{2}} [+-]{share} \|", *few)
         assert (out / "pictures.png").exists()
+    else:
+        assert not few

@@ -63,6 +63,40 @@ def test_worth_of_vectors_that_tell_all_apart_and_of_some_that_tell_nothing():
     assert np.isnan(alike.recall[0])
 
 
+def test_whitening_forgets_how_pictures_of_one_name_differ():
+    generator = np.random.default_rng(0)
+    names, labels = generator.normal(size=(40, 12)), np.repeat(np.arange(40), 8)
+    nuisance = (
+        generator.normal(size=(320, 1)) * 3 @ generator.normal(size=(1, 12))
+    )  # light, say: the same for all names
+    features = (names[labels] + nuisance + generator.normal(size=(320, 12)) * 0.1).astype(np.float32)
+    learned, held = labels < 30, labels >= 30
+    matrix, bias = likeness.whitening(features[learned], labels[learned], 20, seed=0)
+    assert (matrix.shape, bias.shape) == ((12, 20), (20,))  # more numbers than there are directions
+
+    def equal(vectors):
+        known = Pictures((), labels[held] - 30, tuple("abcdefghij"))
+        return likeness.worth(known, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).equal
+
+    before, after = equal(features[held] - features[learned].mean(axis=0)), equal(features[held] @ matrix + bias)
+    assert after < before / 3
+    ranges = np.ptp(features[learned] @ matrix + bias, axis=0)
+    assert ranges.max() < 4 * ranges.min()  # one scale of int8 suits all numbers
+
+
+def test_whitened_pictures_of_one_name_differ_nearly_alike_in_all_directions():
+    generator = np.random.default_rng(1)
+    labels = np.repeat(np.arange(20), 10)
+    within = generator.normal(size=(200, 4)) * [1, 2, 4, 8]
+    features = (generator.normal(size=(20, 4))[labels] + within).astype(np.float32)
+    matrix, bias = likeness.whitening(features, labels, 4, seed=0)
+    white = features @ matrix + bias
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-4)
+    spreads = [np.cov((v - np.repeat([v[labels == i].mean(axis=0) for i in range(20)], 10, axis=0)).T)
+               for v in (features, white)]  # fmt: skip
+    assert np.linalg.cond(spreads[1]) < np.linalg.cond(spreads[0]) / 4  # SHRINK leaves some
+
+
 def test_recall_counts_a_name_among_the_first_few():
     known, names = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), ["x", "y", "z"]
     asked = np.array([[1.0, 0.0]])

@@ -95,6 +95,17 @@ def test_train_and_test_must_have_the_same_classes(tmp_path):
         pictures.read(tmp_path)
 
 
+def test_pictures_of_test_that_were_learned_from_are_counted(tmp_path, caplog):
+    folder(tmp_path / "train", {"cat": 6, "dog": 6}, seed=1)
+    folder(tmp_path / "test", {"cat": 3, "dog": 3}, seed=2)
+    pictures.read(tmp_path)
+    assert not caplog.text
+    twin = (tmp_path / "train" / "cat" / "cat-2.png").read_bytes()
+    (tmp_path / "test" / "cat" / "cat-1.png").write_bytes(twin)
+    pictures.read(tmp_path)
+    assert "1 of 6 pictures of test/ are nearly equal to one of train/" in caplog.text
+
+
 @given(st.lists(st.integers(2, 40), min_size=2, max_size=5), st.floats(0.05, 0.6), st.integers(0, 9))
 def test_a_share_of_each_class_is_taken_and_none_twice(counts, share, seed):
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -105,6 +116,38 @@ def test_a_share_of_each_class_is_taken_and_none_twice(counts, share, seed):
         assert 1 <= have < count
         assert abs(have - share * count) <= 1
     np.testing.assert_array_equal(taken, pictures.stratified(labels, share, seed)[1])
+
+
+@given(st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=9), min_size=1, max_size=4), st.floats(0.05, 0.6))
+def test_a_series_is_never_on_both_sides_unless_it_is_all_of_its_class(sizes, share):
+    sizes = [counts if sum(counts) > 1 else [2] for counts in sizes]
+    labels = np.repeat(np.arange(len(sizes)), [sum(counts) for counts in sizes])
+    groups = np.concatenate([100 * i + np.repeat(np.arange(len(c)), c) for i, c in enumerate(sizes)])
+    rest, taken = pictures.stratified(labels, share, 3, groups)
+    assert sorted([*rest, *taken]) == list(range(len(labels)))
+    for label, counts in enumerate(sizes):
+        judging, learning = (set(groups[rows][labels[rows] == label].tolist()) for rows in (taken, rest))
+        assert judging
+        assert learning
+        assert len(counts) == 1 or not judging & learning
+
+
+def test_pictures_named_as_a_series_and_those_nearly_equal_belong_together(tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for number in range(10):  # a: five series of two; b: one name for all
+        for name in (f"a/0{number // 2}_{number}", f"b/b_{number}"):
+            cv2.imwrite(str(tmp_path / f"{name}.png"), generator.integers(0, 256, (32, 32, 3)).astype(np.uint8))
+    image = cv2.imread(str(tmp_path / "b" / "b_3.png"))
+    larger = cv2.resize(image, (64, 64), interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(tmp_path / "b" / "b_7.png"), larger // 2 + 20)  # and darker: the same
+    groups = pictures.series(pictures.folders(tmp_path))
+    assert [np.flatnonzero(groups == g).tolist() for g in np.unique(groups[:10])] == [
+        [i, i + 1] for i in (0, 2, 4, 6, 8)
+    ]
+    assert len(set(groups[10:].tolist())) == 9
+    assert groups[13] == groups[17]
 
 
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.integers(1, 200))

@@ -45,7 +45,8 @@ def test_embed(tmp_path):
     data = folder(tmp_path / "d", dict.fromkeys("abcde", 4), size=32)
     clean = folder(tmp_path / "clean", dict.fromkeys("abcde", 1), size=32, seed=9)
     code, said = run("embed", "--data", data, "--gallery", clean, "--trunk", "none", "--cut", "blocks.2.add",
-                     "--learn-from=all", "--size", 32, "--epochs", 2, "--budget", 1, out=tmp_path / "out")  # fmt: skip
+                     "--learn-from=all", "--size", 32, "--epochs", 2, "--numbers", 64, "--budget", 1,
+                     out=tmp_path / "out")  # fmt: skip
     assert code == 0, said
     assert Model(tmp_path / "out" / "embed_int8.tflite").card.outputs[0].shape == (1, 64)
     assert all(f"likeness   {way}" in said for way in ("raw pixels", "trunk, random", "float", "int8"))
@@ -63,10 +64,12 @@ def test_autoencoder(tmp_path):
             if kind == "blot":
                 cv2.circle(image, (12, 16), 5, (240, 20, 20), -1)
             cv2.imwrite(str(inside / f"{part}-{kind}-{i}.png"), image)
-    code, said = run("autoencoder", "--data", tmp_path / "d", "--size", "32x32", "--epochs", 15, "--budget", 1,
-                     out=tmp_path / "out")  # fmt: skip
+    code, said = run("autoencoder", "--data", tmp_path / "d", "--trunk", "none", "--size", "64x64", "--epochs", 3,
+                     "--budget", 1, out=tmp_path / "out")  # fmt: skip
     assert code == 0, said
-    assert Model(tmp_path / "out" / "autoencoder_int8.tflite").card.task == "reconstruct"
+    model = Model(tmp_path / "out" / "autoencoder_int8.tflite")
+    assert (model.card.task, model.card.labels) == ("segment", ("usual", "strange"))
+    assert model.segmenter().mask([np.zeros((1, 8, 8, 1), np.int8)]).shape == (8, 8)
     assert "auroc      blot" in said
     assert "novelty 1.000" in said
 

@@ -98,6 +98,55 @@ def test_training_stops_early_and_keeps_its_best_epoch(tmp_path):
     assert int(best) == count - 3
 
 
+def test_the_best_epoch_is_the_most_accurate_and_of_those_the_one_with_least_loss():
+    plan, watch = training.Plan(epochs=9, patience=3), ("val_accuracy", "val_loss")
+    history = training.History(least=training.worth({"val_accuracy": 0.5, "val_loss": 1.0}, watch))
+    shown = [(0.5, 1.1), (0.6, 2.0), (0.6, 1.5), (0.4, 0.1), (0.6, 1.6), (0.5, 0.2)]
+    rows = [{"loss": 1.0, "val_accuracy": a, "val_loss": b} for a, b in shown]
+    assert [history.add(row, watch, plan) for row in rows] == [False, True, True, False, False, False]
+    assert (history.best, history.finished) == (2, True)
+
+
+def test_an_epoch_without_numbers_ends_training_and_is_never_the_best():
+    plan, watch = training.Plan(epochs=9), ("val_accuracy", "val_loss")
+    history = training.History(least=[-0.5, 1.0])
+    assert not history.add({"loss": float("nan"), "val_accuracy": 0.9, "val_loss": 0.1}, watch, plan)
+    assert (history.best, history.finished, history.line("loss")) == (-1, True, [])
+
+
+TUNED = """
+import sys
+import numpy as np
+from pathlib import Path
+from models import backbones, pictures, training, tuning
+from models.augment import Augment
+from models.training import Data, Plan
+
+training.seeded(3)
+x = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.uint8)
+y = np.arange(40) % 2
+x[y == 1, 8:24] //= 3
+model = tuning.learner(backbones.plain((32, 32), (4, 8, 8)), 2)
+right = lambda: float(np.mean(model.predict(x, verbose=0).argmax(axis=1) == y))
+tuning.answered(model, x, y)
+alone, weights = right(), model.get_weights()
+history = tuning.tuned(model, Data(x, y), np.arange(40), Plan(3, 8, float(sys.argv[2]), average=0.9),
+                       Path(sys.argv[1]), change=Augment(light=0.0))
+same = all(np.allclose(a, b, atol=1e-6) for a, b in zip(weights, model.get_weights()))
+print(alone, right(), history.best, same)
+"""
+
+
+@needs_training
+def test_a_rate_that_ruins_the_trunk_leaves_the_answer_that_was_learned_without_it(tmp_path):
+    alone, tuned, best, same = run("-c", TUNED, tmp_path / "much", 30.0).split()
+    assert (float(alone), best, same) == (1.0, "-1", "True")
+    assert tuned == alone
+    alone, tuned, best, same = run("-c", TUNED, tmp_path / "little", 1e-3).split()
+    assert (float(tuned), same) == (1.0, "False")
+    assert int(best) >= 0
+
+
 def test_no_tensorflow_is_one_line(tmp_path):
     code = (
         "import sys; sys.modules['keras'] = None; from models.recipes import digits as d;"
