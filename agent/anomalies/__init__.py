@@ -30,6 +30,8 @@ from agent.areas import Line, Zone
 from agent.data import Event, Frame, LookoutError, Scene, Strange
 
 log = logging.getLogger(__name__)
+EVERY_S = 0.2  # what walks needs no more looks at where it is
+_EPSILON_S = 1e-3  # three frames of 1/15 s are 0.2 s
 _COMPLAIN_S = 60.0  # an anomaly that raises is logged at most so often
 
 
@@ -80,6 +82,7 @@ class Place:
 class Anomaly:
     """One kind at one camera. All calls come from one thread, in the order of the frames."""
 
+    every_s: float = 0.0  # it is asked no more often than that; what it missed of `Scene.events` comes with the next
     score: float = 0.0  # 0..1 at the last frame: how near its strongest case is to its limit, which is at 0.5
     strange: Strange | None = None  # what a second model has just said, of this frame or one shortly before
 
@@ -102,6 +105,7 @@ class Anomalies:
         self._all = {place.name: create(options, place) for options, place in chosen}
         self._complained = dict.fromkeys(self._all, float("-inf"))  # s, monotonic
         self._open: dict[tuple[str, Any], Event] = {}  # what began and is not over, by source and episode
+        self._asked: dict[str, tuple[float, tuple[Event, ...]]] = {}  # s: each for the last time; what happened since
         self._last = (0.0, 0)  # t and seq of the last frame
 
     def __len__(self) -> int:
@@ -114,10 +118,11 @@ class Anomalies:
         """The scene with its anomalies, the strongest score among them, and what that took."""
         if not self._all:
             return scene
-        begin, events = time.perf_counter(), []
+        begin, events = time.perf_counter(), list[Event]()
         for name, anomaly in self._all.items():
+            mine = self._since(name, anomaly.every_s, scene)
             try:
-                events += anomaly.update(scene)
+                events += anomaly.update(mine) if mine else ()
             except Exception:  # the others, and the frames to come, go on
                 self._complain(scene.camera, name)
         for event in events:
@@ -158,6 +163,16 @@ class Anomalies:
                 anomaly.close()
             except Exception:
                 log.exception("anomaly %s: what it learned since it last saved is lost", name)
+
+    def _since(self, name: str, every_s: float, scene: Scene) -> Scene | None:
+        """The scene with all that happened since this one was asked; None: it is not due yet."""
+        t = scene.frame.t
+        before, missed = self._asked.get(name, (float("-inf"), ()))
+        if 0 <= t - before < every_s - _EPSILON_S:
+            self._asked[name] = before, (*missed, *scene.events)
+            return None
+        self._asked[name] = t, ()
+        return replace(scene, events=(*missed, *scene.events)) if missed else scene
 
     def _complain(self, camera: str, name: str) -> None:
         now = time.monotonic()

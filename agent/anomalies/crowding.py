@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
-from agent.anomalies import Anomaly, Place
+from agent.anomalies import EVERY_S, Anomaly, Place
 from agent.anomalies.parts.episodes import Episodes, Finding, score
 from agent.anomalies.parts.whom import Whom
 from agent.data import Event, Scene
@@ -36,6 +36,8 @@ def create(options: Options, place: Place) -> Anomaly:
 
 
 class _Crowding(Anomaly):
+    every_s = EVERY_S
+
     def __init__(self, options: Options, place: Place) -> None:
         self._most, self._whom = options.most, Whom(place, options.labels, options.zones)
         self._word = options.labels[0] if len(options.labels) == 1 else "object"

@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
-from agent.anomalies import Anomaly, Place
+from agent.anomalies import EVERY_S, Anomaly, Place
 from agent.anomalies.parts.episodes import Episodes, Finding, score
 from agent.anomalies.parts.schedule import Schedule, Span
 from agent.anomalies.parts.whom import Whom
@@ -38,6 +38,8 @@ def create(options: Options, place: Place) -> Anomaly:
 
 
 class _Intrusion(Anomaly):
+    every_s = EVERY_S
+
     def __init__(self, options: Options, place: Place) -> None:
         self._place, self._whom = place, Whom(place, options.labels, options.zones)
         self._schedule = Schedule(options.when)

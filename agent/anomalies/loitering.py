@@ -14,7 +14,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent.anomalies import Anomaly, Place
+from agent.anomalies import EVERY_S, Anomaly, Place
 from agent.anomalies.parts.episodes import Episodes, Finding, score, told_s
 from agent.anomalies.parts.whom import Whom, ended
 from agent.data import Event, Scene
@@ -35,6 +35,8 @@ def create(options: Options, place: Place) -> Anomaly:
 
 
 class _Loitering(Anomaly):
+    every_s = EVERY_S
+
     def __init__(self, options: Options, place: Place) -> None:
         self._options, self._place = options, place
         self._whom = Whom(place, options.labels, options.zones)

@@ -18,7 +18,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
-from agent.anomalies import Anomaly, Place
+from agent.anomalies import EVERY_S, Anomaly, Place
 from agent.anomalies.parts.episodes import Episodes, Finding, score
 from agent.anomalies.parts.ground import Ground, on_ground
 from agent.anomalies.parts.whom import Whom, ended
@@ -48,6 +48,7 @@ def create(options: Options, place: Place) -> Anomaly:
 class _Speeding(Anomaly):
     def __init__(self, options: Options, place: Place) -> None:
         self._options, self._place = options, place
+        self.every_s = min(EVERY_S, options.over_s / _SAMPLES)
         self._whom = Whom(place, options.labels, options.zones)
         self._episodes = Episodes(place, clear_s=options.clear_s, hold_s=options.hold_s)
         self._matrix = options.ground.matrix() if options.ground else None
@@ -112,9 +113,9 @@ class _Speeding(Anomaly):
 
 def slope(path: deque[tuple[float, float, float]]) -> float:
     """Length of the velocity of the least-squares line through (t, x, y)."""
-    n = len(path)
-    t0, x0, y0 = (sum(column) / n for column in zip(*path, strict=True))
-    spread = sum((t - t0) ** 2 for t, _, _ in path)
-    vx = sum((t - t0) * (x - x0) for t, x, _ in path) / spread
-    vy = sum((t - t0) * (y - y0) for t, _, y in path) / spread
-    return float((vx * vx + vy * vy) ** 0.5)
+    begin, x0, y0 = path[0]
+    n, a, aa, b, c, ab, ac = len(path), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for when, x, y in path:  # plain sums: five points are too few for an array
+        t, dx, dy = when - begin, x - x0, y - y0
+        a, aa, b, c, ab, ac = a + t, aa + t * t, b + dx, c + dy, ab + t * dx, ac + t * dy
+    return math.hypot(ab - a * b / n, ac - a * c / n) / (aa - a * a / n)

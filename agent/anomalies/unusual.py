@@ -4,10 +4,11 @@
     how many in each zone, or the whole picture, against what is usual at this hour of the week
     stir     how fast something moves, against what is usual at its place: whatever no detector has a name for
 
-Each gives a surprise in powers of ten: how few spells of ten minutes have something so strange. Its limit comes from
-how many spells a day has: so many a day as `false_alarms_per_day` says are expected beyond it. Nothing is told in the
-first `learn_days`; what was learned fades with a half-life of `forget_days`, both counted in days of watching. What is
-beyond the limit is learned a tenth as fast, so that what is strange stays so for long, but not for ever.
+Each gives a surprise in powers of ten: how few spells of ten minutes have something so strange. The limit is one for
+all three and comes from how many spells a day has: so many a day as `false_alarms_per_day` says are expected beyond it.
+Nothing is told in the first `learn_days`; what was learned fades with a half-life of `forget_days`, both counted in
+days of watching. What is beyond the limit is learned a tenth as fast, so that what is strange stays so for long, but
+not for ever.
 normality/ has the parts.
 """
 
@@ -23,6 +24,7 @@ from agent.anomalies import Anomaly, Place
 from agent.anomalies.normality import memory, words
 from agent.anomalies.normality.loose import Loose
 from agent.anomalies.normality.many import Many
+from agent.anomalies.normality.spells import share
 from agent.anomalies.normality.stir import Stir
 from agent.anomalies.normality.who import Who
 from agent.anomalies.parts.episodes import Episodes, Finding, score
@@ -32,7 +34,7 @@ from agent.data import Event, Scene, Tracks
 _DAY_S = 86400.0
 _GAP_S = 60.0  # no frame for longer: the time in between was not watched
 _REFRESH_S = (60.0, 3600.0)  # what was learned counts from then on: soon in the beginning, later more rarely
-_EACH_S = 0.24  # tracks and numbers are judged four times a second at most
+_EACH_S = 0.39  # tracks and numbers are judged five times in two seconds at most
 _SAVE_S = 900.0
 _CLEAR_S = 10.0
 _LIVES = 3.0  # half-lives after which what was not seen again is forgotten
@@ -169,6 +171,7 @@ class _Unusual(Anomaly):
             self._who.traits.fade(factor)
         self._who.like.forget(self._watched / _DAY_S - _LIVES * self._options.forget_days)
         self._stir.habit.counts *= np.float32(factor)
+        share([self._who.spells, self._many.spells, self._stir.spells], self._options.false_alarms_per_day)
         self._who.refresh(self._watched / _DAY_S)
         self._many.spells.refresh(self._watched / _DAY_S)
         self._stir.refresh(self._watched / _DAY_S)

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from agent.anomalies import Anomaly, Place
+from agent.anomalies import EVERY_S, Anomaly, Place
 from agent.anomalies.parts.episodes import Episodes, Finding, score
 from agent.anomalies.parts.whom import Whom, ended
 from agent.areas import Point
@@ -51,6 +51,8 @@ def create(options: Options, place: Place) -> Anomaly:
 
 
 class _WrongWay(Anomaly):
+    every_s = EVERY_S
+
     def __init__(self, options: Options, place: Place) -> None:
         self._options, self._place = options, place
         self._whom = Whom(place, options.labels, options.zones)

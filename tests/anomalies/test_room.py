@@ -117,6 +117,32 @@ def test_a_scene_gets_what_was_found_the_strongest_score_and_what_it_took() -> N
     assert Anomalies([]).look(last) is last
 
 
+class _Slow(Anomaly):
+    every_s = 0.2
+
+    def __init__(self) -> None:
+        self.asked, self.heard = list[float](), list[int]()
+
+    def update(self, scene: Scene) -> list[Event]:
+        self.asked.append(scene.frame.t)
+        self.heard += [event.seq for event in scene.events]
+        return []
+
+
+@pytest.mark.parametrize(("fps", "every"), [(15.0, 3), (10.0, 2), (5.0, 1), (2.0, 1)])
+def test_one_that_wants_few_frames_gets_those_and_hears_of_all_that_happened(fps: float, every: int) -> None:
+    world = World([Walk(stand(0.2, 0.8))], fps=fps, seconds=4.0)
+    watched, slow = Anomalies([]), _Slow()
+    watched._all = {"slow": slow}
+    scenes = list(world.scenes())
+    for scene in scenes:
+        watched.look(
+            dataclasses.replace(scene, events=(Event("line_cross", scene.frame.t, scene.frame.seq, "gate", 1, {}),))
+        )
+    assert slow.asked == [scene.frame.t for scene in scenes[::every]]
+    assert slow.heard == list(range(every * (len(slow.asked) - 1) + 1))
+
+
 CAMERA = """[cameras.yard]
 kind = "synthetic"
 [cameras.yard.zones.porch]

@@ -92,6 +92,16 @@ def test_a_damaged_file_is_set_aside_and_learning_begins_anew(tmp_path: Path, te
     assert (tmp_path / "unusual.npz.aside").read_bytes() == text
 
 
+def test_a_file_of_an_earlier_version_is_set_aside_and_learning_begins_anew(tmp_path: Path) -> None:
+    taught(Options(), tmp_path, walks=5).close()
+    file = tmp_path / "unusual.npz"
+    with np.load(file) as found:
+        arrays = {name: found[name] for name in found.files if not name.startswith("who_")}
+    np.savez(file, **{**arrays, "version": np.array(4)})
+    assert walk(create(Options(), place(tmp_path)), 0.0, 1)[1] == []
+    assert (tmp_path / "unusual.npz.aside").exists()
+
+
 def test_a_file_that_is_cut_short_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
     taught(Options(), tmp_path, walks=5).close()
     whole = (tmp_path / "unusual.npz").read_bytes()

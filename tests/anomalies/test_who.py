@@ -8,6 +8,9 @@ import pytest
 from agent.anomalies.normality.habits import Habit
 from agent.anomalies.normality.likeness import WIDE
 from agent.anomalies.normality.many import Many
+from agent.anomalies.normality.spells import Spells, share
+from agent.anomalies.normality.tails import Tail
+from agent.anomalies.normality.traits import HOUR, Traits
 from agent.anomalies.normality.walks import Walks
 from agent.anomalies.normality.who import JUMPS, LIKE, Who
 from agent.data import Array, Tracks
@@ -110,3 +113,58 @@ def test_stays_that_are_all_alike_make_none_a_little_longer_an_alarm() -> None:
         who.tails.add(np.array([0.2, 0.0, 0.3 + 0.001 * k]))
     who.refresh(1.0)
     assert who.tails.rarity(np.array([[0.0, 0.0, 1.4]]))[0, 2] < 2.1  # one power of ten more is one power of ten
+
+
+def test_one_jump_is_nothing_yet_and_two_are() -> None:
+    who, known = Who(1.0), np.zeros((200, WIDE), np.float32)
+    known[:, :2] = np.random.default_rng(0).uniform(0, 1, (200, 2))
+    who.like.learn(known, 0.0)
+    most = []
+    for k in range(2):
+        who.look(tracks([-5], [(30.0 + 80 * k, 40.0)], (80.0, 0.0)), SIZE, float(k), 0)
+        _, rows = who.walks.rows(np.array([-5]), float(k))
+        most.append(float(who.walks.most[rows[0], JUMPS]))
+    assert most[0] == 0
+    assert most[1] > 1
+
+
+def test_who_is_of_a_kind_that_never_strays_is_the_stranger_for_straying() -> None:
+    who, dice = Who(1.0), np.random.default_rng(2)
+    for _ in range(200):
+        for kind, stray in ((0, 1.0), (1, 0.1)):
+            most = np.array([stray * dice.exponential(), 0.0, 0.2])
+            who.tails.add(most)
+            who.own[kind].add(most)
+    who.refresh(0.5)
+    early = who._rarity(np.array([[2.0, 0.0, 0.2]] * 2), np.array([0, 1]))[:, 0]
+    assert early[0] == early[1]  # half a day shows too little of a kind
+    who.refresh(1.0)
+    rarity = who._rarity(np.array([[2.0, 0.0, 0.2]] * 3), np.array([0, 1, 2]))[:, 0]
+    assert rarity[1] > rarity[2] > rarity[0]
+    assert rarity[2] == who.tails.rarity(np.array([[2.0, 0.0, 0.2]]))[0, 0]  # nothing is known of its kind
+
+
+def test_a_first_saturday_noon_is_no_strange_hour_and_a_first_night_is() -> None:
+    traits, hours = Traits((12, 21)), np.repeat(np.arange(8, 20), 40)
+    traits.habits[HOUR].learn(0, 0, hours, np.ones(len(hours)))
+    traits.refresh()
+    surprise = traits.habits[HOUR].surprise[:, 0]
+    assert surprise[1, 12] < 1.0
+    assert min(surprise[0, 3], surprise[1, 3]) > 2.0
+
+
+def test_all_spells_have_one_limit_and_who_has_none_leaves_his_share() -> None:
+    def spells(count: int) -> Spells:
+        one = Spells(1.0, Tail(1.0, 0.43, 0.0, 0.1), 3.0)
+        for value in np.random.default_rng(count).exponential(0.5, count):
+            one.tails.add(np.array([value]))
+        return one
+
+    busy, rare, silent = spells(3000), spells(300), spells(0)
+    share([busy, rare, silent], 3.0)
+    for one in (busy, rare, silent):
+        one.refresh(10.0)
+    assert busy.limit == rare.limit == pytest.approx(np.log10(330 / 3.0), abs=1e-3)
+    expected = sum(one.tails.count / 10.0 * 10**-one.limit for one in (busy, rare))
+    assert expected == pytest.approx(3.0, rel=0.01)  # a day, of all together
+    assert silent.limit == 3.0

@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import cv2
 import numpy as np
 
 from agent.anomalies import Anomalies
+from agent.anomalies.normality import likeness
+from agent.data import Scene
 from agent.plugins import get
 from tests.anomalies.walks import SIZE, Walk, World, stand, starts, straight
 
@@ -109,6 +113,11 @@ CASES: dict[str, Callable[[np.random.Generator, bool], Case]] = {
 }
 
 
+def watching(made: World, kinds: Mapping[str, dict[str, Any]], wall: Callable[[float], float] = float) -> Anomalies:
+    """These kinds with their options at the camera of a world, asked as the pipeline asks them."""
+    return Anomalies([(get("anomalies", kind).Options(**more), made.place(kind, wall)) for kind, more in kinds.items()])
+
+
 def outcomes(name: str, cases: int, seed: int = 0) -> tuple[int, int, int]:
     """(planted, of them told, told without cause or twice) in so many worlds, half of them with an anomaly."""
     dice, planted, found, extra = np.random.default_rng(seed), 0, 0, 0
@@ -116,16 +125,38 @@ def outcomes(name: str, cases: int, seed: int = 0) -> tuple[int, int, int]:
     for case in range(cases):
         made, options, wrong = CASES[name](dice, case % 2 == 0)
         hour = options.pop("_hour", 12)
-        told = len(starts(made.told(kind, lambda t, hour=hour: _MIDNIGHT + 3600 * hour + t, **options)))
+        watch = watching(made, {kind: options}, lambda t, hour=hour: _MIDNIGHT + 3600 * hour + t)
+        told = len(starts([event for scene in made.scenes() for event in watch.look(scene).anomalies]))
         planted, found, extra = planted + wrong, found + min(told, wrong), extra + max(0, told - wrong)
     return planted, found, extra
 
 
-def cost(tracks: int = 20) -> Iterator[tuple[str, float, float]]:
-    """(kind, mean, median ms of processor time) a frame of 15 a second, and of all together."""
+def busy(tracks: int) -> Iterator[Scene]:
+    """20 s at 15 fps of so many who walk before a wall of patches, each as a patch of its own."""
     dice = np.random.default_rng(0)
     walks = [Walk(straight(tuple(dice.uniform(0.2, 0.8, 2)), tuple(dice.normal(0, 0.01, 2)))) for _ in range(tracks)]
-    busy = World(walks, 15.0, 20.0, jitter=1.0)
+    wall = cv2.resize(dice.integers(60, 180, (45, 80, 3), dtype=np.uint8), SIZE, interpolation=cv2.INTER_CUBIC)
+    clothes = dice.integers(0, 255, (tracks, 3), dtype=np.uint8)
+    for scene in World(walks, 15.0, 20.0, jitter=1.0).scenes():
+        image = wall.copy()
+        for (x1, y1, x2, y2), track in zip(scene.tracks.xyxy.astype(int), scene.tracks.track_id, strict=True):
+            image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = clothes[track - 1]
+        yield replace(scene, frame=replace(scene.frame, image=image))
+
+
+def experienced(anomaly: Any) -> None:
+    """`unusual` gets as many moments to remember as it ever will, of people who walk like these."""
+    dice = np.random.default_rng(1)
+    foot, scale = dice.uniform((0.1, 0.1), (0.9, 0.56), (likeness.MOST, 2)), dice.uniform(0.06, 0.08, likeness.MOST)
+    moments = likeness.point(foot, scale, dice.normal(0, 0.02, foot.shape), np.zeros(likeness.MOST, np.intp))
+    anomaly._who.like.remember(moments, np.zeros(likeness.MOST))
+
+
+def cost(tracks: int = 20, runs: int = 5) -> Iterator[tuple[str, float, float]]:
+    """(kind, mean, median ms of processor time) a frame of 15 a second, and of all together.
+
+    Of each frame the least of `runs`, as timeit has it: what others do to the caches is no cost of these.
+    """
     chosen: dict[str, dict[str, Any]] = {
         "loitering": {"zones": ("left",)},
         "crowding": {"zones": ("left",)},
@@ -138,13 +169,17 @@ def cost(tracks: int = 20) -> Iterator[tuple[str, float, float]]:
     }
     sets = {kind: {kind: options} for kind, options in chosen.items()} | {"all": chosen}
     for name, kinds in sets.items():
-        made = [(get("anomalies", kind).Options(**options), busy.place(kind)) for kind, options in kinds.items()]
-        anomalies, took = Anomalies(made), []
-        for scene in busy.scenes():
-            begin = time.thread_time()
-            anomalies.look(scene)
-            took.append((time.thread_time() - begin) * 1e3)
-        yield name, float(np.mean(took[15:])), float(np.median(took[15:]))
+        took = np.full((runs, 300), np.inf)
+        for run in took:
+            watch = watching(World([]), kinds)
+            if "unusual" in kinds:
+                experienced(watch["unusual"])
+            for k, scene in enumerate(busy(tracks)):
+                begin = time.thread_time()
+                watch.look(scene)
+                run[k] = (time.thread_time() - begin) * 1e3
+        least = took.min(axis=0)[15:]
+        yield name, float(least.mean()), float(np.median(least))
 
 
 def main() -> None:
@@ -153,7 +188,7 @@ def main() -> None:
     for name in CASES:
         planted, found, extra = outcomes(name, cases)
         print(f"| {name} | {planted} | {found / planted:.3f} | {found / max(1, found + extra):.3f} |")
-    print("\n| 20 tracks, 15 fps | mean ms of processor time a frame | median |\n|---|---|---|")
+    print("\n| 20 tracks, 15 fps, with a full memory | mean ms of processor time a frame | median |\n|---|---|---|")
     for name, mean, median in cost():
         print(f"| {name} | {mean:.3f} | {median:.3f} |")
 

@@ -69,12 +69,15 @@ class Flow:
         change = cv2.blur(cv2.absdiff(before, now), (5, 5))
         limit = max(_LEAST_CHANGE, _NOISE * _middle(change[::4, ::4]))
         moving = cv2.compare(change, limit, cv2.CMP_GT)
-        if cv2.countNonZero(moving) > _MOST * moving.size:
+        many = cv2.countNonZero(moving)
+        if many > _MOST * moving.size:
             return None
+        if not many:
+            return np.zeros(self.grid, np.float32)
         way = self._flow.calc(before, now, None)  # (h, w, 2) px
-        way -= np.array([_middle(way[::4, ::4, k]) for k in (0, 1)], np.float32)
-        way = cv2.copyTo(way, moving)
-        x, y = cv2.split(cv2.resize(way, self.grid[::-1], interpolation=cv2.INTER_AREA))
+        x, y = cv2.split(cv2.resize(cv2.copyTo(way, moving), self.grid[::-1], interpolation=cv2.INTER_AREA))
+        share = cv2.resize(moving, self.grid[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)  # of each cell
+        x, y = (of - np.float32(_middle(way[::4, ::4, k])) * share for k, of in enumerate((x, y)))
         return np.asarray(cv2.magnitude(x, y) / (now.shape[1] * passed))
 
 

@@ -32,15 +32,14 @@ class Likeness:
     """One camera's moments."""
 
     def __init__(self) -> None:
-        self._all = np.zeros((MOST, WIDE), np.float32)
-        self._squares = np.zeros(MOST, np.float32)  # of their lengths
+        self._all = np.zeros((MOST, WIDE + 1), np.float32)  # and beside each the square of its length
         self._seen = np.zeros(MOST)  # days of watching, when each was last seen
         self._count = 0
 
     @property
     def moments(self) -> Array:
         """(N, WIDE) float32."""
-        return self._all[: self._count]
+        return self._all[: self._count, :WIDE]
 
     @property
     def seen(self) -> Array:
@@ -51,16 +50,16 @@ class Likeness:
         """These (N, WIDE), (N,), and nothing else; the last MOST of them."""
         self._count = min(len(moments), len(seen), MOST)
         self.moments[:], self.seen[:] = moments[: self._count], seen[: self._count]
-        self._squares[: self._count] = (self.moments * self.moments).sum(axis=1)
+        self._all[: self._count, WIDE] = (self.moments * self.moments).sum(axis=1)
 
     def distance(self, points: Array) -> tuple[Array, Array]:
         """(K, WIDE) -> (K,) how far the nearest moment is, FAR at most, and (K,) which it is."""
         best, which = np.full(len(points), np.inf, np.float32), np.zeros(len(points), np.intp)
-        k = np.arange(len(points))
+        k, asked = np.arange(len(points)), np.column_stack([-2 * points, np.ones(len(points), np.float32)])
         step = max(_BLOCK // max(len(points), 1), 64)
         for first in range(0, self._count, step):
             block = slice(first, min(first + step, self._count))
-            apart = self._squares[block] - 2 * (points @ self._all[block].T)
+            apart = asked @ self._all[block].T  # square of the distance, but for the point's own length
             nearest = apart.argmin(axis=1)
             better = apart[k, nearest] < best
             best[better], which[better] = apart[k, nearest][better], first + nearest[better]
@@ -76,7 +75,7 @@ class Likeness:
                 row, self._count = self._count, self._count + 1
             else:
                 row = int(self._seen.argmin())
-            self._all[row], self._squares[row], self._seen[row] = one, one @ one, days
+            self._all[row, :WIDE], self._all[row, WIDE], self._seen[row] = one, one @ one, days
 
     def forget(self, since: float) -> None:
         """Moments that were not seen again since that day of watching are gone."""

@@ -24,7 +24,7 @@ from agent.anomalies.normality.who import Who
 from agent.data import Array
 
 log = logging.getLogger(__name__)
-VERSION = 4
+VERSION = 5
 _COUNTS = ("people", "looks", "square")
 _MOST = 64 << 20  # bytes; no file of ours
 
@@ -76,7 +76,8 @@ def recall(path: Path, who: Who, many: Many, stir: Stir) -> float:
 
 
 def _tails(who: Who, many: Many, stir: Stir) -> dict[str, Tails]:
-    return {"who": who.tails, "who_spells": who.spells.tails, "many": many.spells.tails, "stir": stir.spells.tails}
+    shared = {"who": who.tails, "who_spells": who.spells.tails, "many": many.spells.tails, "stir": stir.spells.tails}
+    return shared | {f"who_{kind}": tails for kind, tails in enumerate(who.own)}
 
 
 def save(path: Path, arrays: Mapping[str, Array]) -> bool:

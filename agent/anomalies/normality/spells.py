@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from agent.anomalies.normality.tails import LEAST, Tail, Tails
 from agent.data import Array
 
-_LEAST_LIMIT, _SLOWER = 2.0, 10  # no limit is lower; of spells beyond it one in so many is learned
+_LEAST_LIMIT, _SLOWER = 1.5, 10  # no limit is lower; of spells beyond it one in so many is learned
 SPELL_S = 600.0
 
 
@@ -16,8 +18,9 @@ class Spells:
 
     def __init__(self, a_day: float, before: Tail, first: float) -> None:
         """`a_day`: so many alarms; `before` and `first`: tail and limit, powers of ten, before there is anything."""
+        self.a_day = a_day
         self.tails, self.limit = Tails(before, least=before.scale), first
-        self._a_day, self._strange = a_day, 0
+        self._strange = 0
         self._since, self._peak = -np.inf, 0.0
 
     def judge(self, value: Array, t: float) -> Array:
@@ -34,7 +37,7 @@ class Spells:
         self.tails.fit()
         if self.tails.count >= LEAST:
             a_day = self.tails.count / max(days, 1e-3)
-            self.limit = max(float(np.log10(a_day / self._a_day)), _LEAST_LIMIT)
+            self.limit = max(float(np.log10(a_day / self.a_day)), _LEAST_LIMIT)
 
     def _over(self) -> None:
         """A spell is over: what was strangest in it is learned, if there was anything."""
@@ -43,3 +46,11 @@ class Spells:
             self._strange += int(beyond)
             if not beyond or self._strange % _SLOWER == 0:
                 self.tails.add(np.array([self._peak]))
+
+
+def share(among: Sequence[Spells], a_day: float) -> None:
+    """So many alarms a day in all, for each as many as it has spells: so their limits are one, and who has nothing to
+    tell here leaves his share to the others."""
+    counts = [max(one.tails.count, 1) for one in among]
+    for one, count in zip(among, counts, strict=True):
+        one.a_day = a_day * count / sum(counts)

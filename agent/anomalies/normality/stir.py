@@ -26,7 +26,7 @@ _FIRST = 3.0  # the limit before there is anything to go by: powers of ten
 _CHANCE = 0.5  # powers of ten that are no evidence: in the mean a cell of which nothing is unusual says 0.43
 _FADES_S = 1.0
 _AROUND = np.ones((3, 3), np.uint8)
-_STILL = 3  # bins of speed that are none: what the flow makes of noise
+_LEAST = lower_edge(SPEED, 4)  # frame widths/s; slower is what the flow makes of noise
 _LEARNED = 0.1  # one object is in about so many cells and looks at a time: together they are one observation
 _SLOWLY = 0.1  # and what is beyond the limit counts so much of that
 
@@ -101,9 +101,9 @@ class Stir:
         return flow
 
     def _gather(self, speed: Array, passed: float) -> None:
-        self._speed, bins = speed, octaves(speed, SPEED)
-        row, column = np.nonzero((bins > _STILL) & self._there)
-        moving = bins[row, column]
+        self._speed = speed
+        row, column = np.nonzero((speed >= _LEAST) & self._there)
+        moving = octaves(speed[row, column], SPEED)
         surprise = np.zeros(speed.shape, np.float32)
         surprise[row, column] = self.habit.surprise[row, column, moving]
         before = cv2.dilate(self._evidence, _AROUND) * np.float32(math.exp(-passed / _FADES_S))

@@ -6,7 +6,8 @@ ch. 4). Shape and scale are fitted by probability-weighted moments (Hosking & Wa
 
 Each trait of a track has a tail of its own, over the highest evidence in it of each track that is over. So a trait that
 is often strange at this camera (a label that flickers, a size that trembles) must be stranger than one that never is,
-and all traits speak in one unit: powers of ten of tracks.
+and all traits speak in one unit: powers of ten of tracks. Where enough tracks of a label are known, they have tails of
+their own (who): a car keeps its lane more than people keep their way.
 """
 
 from __future__ import annotations
@@ -52,21 +53,22 @@ def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
 class Tails:
     """The tails of the highest evidence of tracks, one a trait."""
 
-    def __init__(self, *first: Tail, least: float | tuple[float, ...] = 0.1) -> None:
-        """`first`: of each column, while there are too few tracks; `least`: no scale (of it) is smaller later."""
+    def __init__(self, *first: Tail, least: float | tuple[float, ...] = 0.1, kept: int = KEPT) -> None:
+        """`first`: of each column, while there are too few tracks; `least`: no scale (of it) is smaller later; `kept`:
+        so many tracks are remembered."""
         self._least = np.broadcast_to(least, len(first)).tolist()
-        self.peaks = np.zeros((KEPT, len(first)))
+        self.peaks = np.zeros((kept, len(first)))
         self.count = 0  # tracks so far
         self.suppose(first)
 
     def add(self, peak: Array) -> None:
         """A track that is over got so far in each trait."""
-        self.peaks[self.count % KEPT] = peak
+        self.peaks[self.count % len(self.peaks)] = peak
         self.count += 1
 
     def fit(self) -> None:
         """From now on the tails are those of the tracks so far, but for the first half: in the beginning all is new."""
-        known = self.peaks[self.count // 2 : self.count] if self.count <= KEPT else self.peaks
+        known = self.peaks[self.count // 2 : self.count] if self.count <= len(self.peaks) else self.peaks
         if len(known) >= LEAST:
             self.suppose([tail_of(column, least) for column, least in zip(known.T, self._least, strict=True)])
 

@@ -7,7 +7,7 @@ direction  8 points of the compass; unknown of who stands  rare
 size       octaves / 3 of the box's scale              both: at either end
 label      one a label, the last for all further ones  rare
 stay       octaves from 1 s to 9 h                     least: how many got so far
-hour       24 hours of working days, 24 of others      rare
+hour       24, working days and others apart           rare
 gait       speed again, one a label for the whole picture  high
 
 Speed is in frame widths a second and size in frame widths: what is near is large and quick, which each place learns.
@@ -31,7 +31,7 @@ _ROWS = 12  # of the grid of places
 _LEAST_SPEED = 0.004  # frame widths/s; slower is standing
 _LEAST = {SPEED: _LEAST_SPEED, GAIT: _LEAST_SPEED, SIZE: 0.005}  # the upper edge of bin 0
 _THIRD = 3  # bins an octave
-BINS = {"speed": 26, "direction": 8, "size": 24, "label": LABELS + 1, "stay": 16, "hour": 48, "gait": 26}
+BINS = {"speed": 26, "direction": 8, "size": 24, "label": LABELS + 1, "stay": 16, "hour": 24, "gait": 26}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +42,13 @@ class Seen:
     column: Array  # (K,) int
     bins: Array  # (K, traits) int
     values: Array  # (K, traits) float64: what fell into them: widths/s, widths, s; else 0
+    day: int = 0  # 0 = a working day, 1 = another
 
     def place(self, trait: int) -> tuple[Array, Array]:
         """Row and column, each (K,), in the habit of a trait."""
         nowhere = np.zeros(len(self.row), np.intp)
         if trait in (PLACE, HOUR):
-            return nowhere, nowhere
+            return nowhere + self.day * (trait == HOUR), nowhere
         return (self.bins[:, LABEL], nowhere) if trait == GAIT else (self.row, self.column)
 
 
@@ -65,13 +66,14 @@ class Traits:
             Habit(self.grid, BINS["size"], "both", blur=0.5),
             Habit(self.grid, BINS["label"], "rare"),
             Habit(self.grid, BINS["stay"], "least"),
-            Habit(one, BINS["hour"], "rare", over="picture", blur=0.5),
+            Habit((2, 1), BINS["hour"], "rare", over="label", blur=0.5),  # a first Saturday is like other days
             Habit((LABELS + 1, 1), BINS["gait"], "high", over="label", blur=0.5),
         )
         self.labels: list[int] = []  # class ids that have a bin
 
     def see(self, xyxy: Array, class_id: Array, velocity: Array, stay: Array, hour: int) -> Seen:
-        """Boxes (K, 4) in frame widths and heights (0..1 both), velocity (K, 2) widths/s, stay (K,) s."""
+        """Boxes (K, 4) in frame widths and heights (0..1 both), velocity (K, 2) widths/s, stay (K,) s; hour 0..23, of
+        days that are none for work 24..47."""
         rows, columns = self.grid
         foot = np.clip(np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1), 0.0, 0.999999)
         row, column = (foot[:, 1] * rows).astype(np.intp), (foot[:, 0] * columns).astype(np.intp)
@@ -91,10 +93,10 @@ class Traits:
         bins[:, SIZE] = octaves(scale, SIZE)
         bins[:, LABEL] = [self._slot(n) for n in class_id.tolist()]
         bins[:, STAY] = np.clip(np.floor(np.log2(np.maximum(stay, 0.5))) + 1, 0, BINS["stay"] - 1)
-        bins[:, HOUR] = hour
+        bins[:, HOUR] = hour % 24
         values = np.zeros(bins.shape)
         values[:, SPEED], values[:, SIZE], values[:, STAY], values[:, GAIT] = speed, scale, stay, speed
-        return Seen(row, column, bins, values)
+        return Seen(row, column, bins, values, hour // 24)
 
     def surprise(self, seen: Seen, trait: int) -> Array:
         """(K,): -log10 of a trait's tail; 0 for what is not known yet."""

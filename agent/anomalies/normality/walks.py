@@ -41,6 +41,7 @@ class Walks:
         self._gathered = np.zeros(MOST)  # and of the last whose distance was known
         self.apart = np.zeros(MOST)  # sum of distances from what is known, of the last seconds,
         self._weight = np.zeros(MOST)  # and of their weights
+        self.kind = np.zeros(MOST, np.int8)  # its label, as it was last seen
         self.most = np.zeros((MOST, 4))  # the most there was: walking, jumping, staying, in all
         self._moments = np.zeros((MOST, _MOMENTS, wide), np.float32)
         self._noted = np.zeros(MOST, np.intp)  # moments so far
@@ -130,8 +131,9 @@ class Walks:
         self._noting[rows] = t + _NOTED_S
         return np.asarray(past)
 
-    def end(self, track_ids: Iterable[int]) -> list[tuple[Array, Array]]:
-        """These tracks are no more; of those that were known what `most` says (4,), and their moments (N, wide)."""
+    def end(self, track_ids: Iterable[int]) -> list[tuple[Array, Array, int]]:
+        """These tracks are no more; of those that were known what `most` says (4,), their moments (N, wide), kind."""
         rows = [self._row.pop(n) for n in track_ids if n in self._row]
         self._free += rows
-        return [(self.most[row].copy(), self._moments[row, : min(int(self._noted[row]), _MOMENTS)]) for row in rows]
+        moments = [self._moments[row, : min(int(self._noted[row]), _MOMENTS)] for row in rows]
+        return [(self.most[row].copy(), one, int(self.kind[row])) for row, one in zip(rows, moments, strict=True)]

@@ -22,9 +22,12 @@ LIKE, JUMPS, STAYS, ALL = range(4)
 _FIRST = 3.0  # the limit before there is anything to go by: powers of ten
 _BEFORE = Tail(0.8, 0.3, 0.0, 0.1)  # of the distance of a track, before there are tracks,
 _STAYS_BEFORE = Tail(2.0, 0.5, 0.0, 0.1)  # of its stays,
+_ALL_BEFORE = (_BEFORE, _BEFORE, _STAYS_BEFORE)
 _SPELLS_BEFORE = Tail(1.0, 0.43, 0.0, 0.1)  # and of the strangest in a spell: chance alone
 _SCALES = (0.1, 0.1, 0.43)  # none is smaller: the surprise of a stay is in powers of ten already
 _SLOWER = 10  # of what is beyond the limit one in so many is learned
+_KEPT, _OWN = 512, 80  # tracks of each label; with so many a label is measured by its own,
+_OWN_DAYS = 1.0  # and after so long: what an hour shows of a label is not all there is of it
 _ENOUGH = 100  # moments; who knows fewer does not judge by them
 _STANDS = 0.3  # of its size a second: slower is standing
 _GROUP = 3  # boxes of its own label within a box: a group, no object
@@ -53,7 +56,8 @@ class Who:
         """`a_day`: so many alarms."""
         self.walks, self.like = Walks(likeness.WIDE), Likeness()
         self._strange, self._days = 0, 0.0
-        self.tails = Tails(_BEFORE, _BEFORE, _STAYS_BEFORE, least=_SCALES)
+        self.tails = Tails(*_ALL_BEFORE, least=_SCALES)
+        self.own = [Tails(*_ALL_BEFORE, least=_SCALES, kept=_KEPT) for _ in range(likeness.KINDS)]  # each label's
         self.spells = Spells(a_day, _SPELLS_BEFORE, _FIRST)
         self.traits: Traits | None = None  # until the shape of the picture is known
 
@@ -81,8 +85,10 @@ class Who:
         apart, _ = self.like.distance(points)
         mean, passed = self.walks.gather(walk, np.where(clear & knows, apart, np.nan), t)
         stays, hours = known.surprise(seen, STAY), known.surprise(seen, HOUR) * (self.tails.count >= LEAST)
-        evidence = np.column_stack([mean * ~jumps, mean * jumps, stays])
-        rarity = np.column_stack([self.tails.rarity(evidence), hours])
+        self.walks.kind[walk] = np.minimum(seen.bins[:, LABEL], likeness.KINDS - 1)
+        twice = jumps & ~begins  # one jump is no way yet: it may have been from one thing to another
+        evidence = np.column_stack([mean * ~jumps, mean * twice, stays])
+        rarity = np.column_stack([self._rarity(evidence, self.walks.kind[walk]), hours])
         strange = self.walks.hold(walk, evidence, self.spells.judge(rarity.max(axis=1), t), passed)
         self._learn(known, seen, walk, t)
         limit = self.spells.limit if self.tails.count >= LEAST else np.inf
@@ -100,11 +106,12 @@ class Who:
 
         Not before: a track would be like itself.
         """
-        for most, moments in self.walks.end(track_ids):
+        for most, moments, kind in self.walks.end(track_ids):
             is_strange = most[ALL] > self.spells.limit and self.tails.count >= LEAST
             self._strange += is_strange
             if not is_strange or self._strange % _SLOWER == 0:
                 self.tails.add(most[:ALL])
+                self.own[kind].add(most[:ALL])
                 self.like.learn(moments, self._days)
 
     def refresh(self, days: float) -> None:
@@ -112,11 +119,20 @@ class Who:
         self._days = days
         if self.traits:
             self.traits.refresh()
-        self.tails.fit()
+        for tails in (self.tails, *self.own):
+            tails.fit()
         if self.spells.tails.count < 2 * LEAST:
             many = ALL * self.tails.count * SPELL_S / max(days * 86400.0, 1.0)  # chances to be strange, in a spell
             self.spells.tails.suppose([replace(_SPELLS_BEFORE, threshold=1 + math.log10(max(many, 1.0)))])
         self.spells.refresh(days)
+
+    def _rarity(self, evidence: Array, kind: Array) -> Array:
+        """(K, columns), among tracks of the same label (K,) where enough of them are known."""
+        rarity = self.tails.rarity(evidence)
+        for one in set(kind.tolist()):
+            if self.own[one].count >= _OWN and self._days >= _OWN_DAYS:
+                rarity[kind == one] = self.own[one].rarity(evidence[kind == one])
+        return rarity
 
     def _traits(self, known: Traits, seen: Seen, which: Array, strange: Array) -> Array:
         """(K,): the trait that says most about each track that is beyond the limit."""
@@ -137,7 +153,7 @@ class Who:
             return
         known.learn(seen, due, weight[due])
         first = due[~self.walks.greeted[walk[due]]]
-        known.habits[HOUR].learn(0, 0, seen.bins[first, HOUR], weight[first])
+        known.habits[HOUR].learn(seen.day, 0, seen.bins[first, HOUR], weight[first])
         self.walks.greeted[walk[due]] = True
         self.walks.due[walk[due]] = t + np.maximum(_EACH_S, _GROWN * stay[due])
 
