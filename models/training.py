@@ -193,6 +193,9 @@ def _learned(model: Any, train: Data, plan: Plan, number: int, change: Change | 
 @contextmanager
 def _averaged(model: Any) -> Iterator[None]:
     """The model has the average of its weights, where the plan wants one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
     kept = [np.asarray(v) for v in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     yield

@@ -21,7 +21,6 @@ import numpy as np
 from agent.data import Array
 from models import augment, backbones, drawing, pictures, proof, training, tuning
 from models.augment import Augment
-from models.pictures import Pictures
 from models.training import Data, Plan
 
 STEPS = (25, 50, 100, 200, 400)  # pictures, of the learning curve
@@ -71,28 +70,27 @@ def from_scratch(args: argparse.Namespace, data: Data, series: Array, classes: i
     return model
 
 
-def right(model: Any, held: Pictures, side: int) -> float:
+def right(model: Any, held: Data) -> float:
     """Share of the held-out pictures that a float model tells right."""
-    scores = model.predict(pictures.load(held.paths, (side, side)), batch_size=64, verbose=0)
-    return float(np.mean(scores.argmax(axis=1) == held.labels))
+    return float(np.mean(model.predict(held.x, batch_size=64, verbose=0).argmax(axis=1) == held.y))
 
 
-def curve(args: argparse.Namespace, train: Pictures, held: Pictures, x: Array, whole: float) -> None:
+def curve(args: argparse.Namespace, data: Data, series: Array, held: Data, whole: float) -> None:
     """Fewer pictures, the answer alone learned; of all, what fine-tuning (`whole`) and a net from scratch make."""
-    classes, line = len(train.names), []
+    classes, line = int(data.y.max()) + 1, []
     model = learner(args, classes)
-    for count in [*(n for n in STEPS if 2 * classes <= n < len(train)), len(train)]:
-        rows = pictures.few(train.labels, count, args.seed)
-        tuning.answered(model, x[rows], train.labels[rows])
-        line.append((float(count), right(model, held, args.size)))
-    scratch = right(from_scratch(args, Data(x, train.labels), pictures.series(train), classes), held, args.size)
-    all_of_it = float(len(train))
+    for count in [*(n for n in STEPS if 2 * classes <= n < len(data)), len(data)]:
+        rows = pictures.few(data.y, count, args.seed)
+        tuning.answered(model, data.x[rows], data.y[rows])
+        line.append((float(count), right(model, held)))
+    scratch = right(from_scratch(args, data, series, classes), held)
+    all_of_it = float(len(data))
     lines = {"trunk as it is": line, "fine-tuned": [(all_of_it, whole)], "from scratch": [(all_of_it, scratch)]}
     drawing.curves(args.out / "pictures.png", f"{args.name}: right, held-out, float", lines, "pictures to learn from")
     alone = line.pop()[1]
     told = {count: f"{share:.3f}" for count, share in line}
     proof.row(args.table, "few pictures", args.name, (
-        *(told.get(count, "") for count in STEPS), f"{alone:.3f} of {len(train)}", f"{whole:.3f}", f"{scratch:.3f}",
+        *(told.get(count, "") for count in STEPS), f"{alone:.3f} of {len(data)}", f"{whole:.3f}", f"{scratch:.3f}",
         f"{whole - scratch:+.3f}",
     ))  # fmt: skip
 
@@ -101,16 +99,17 @@ def run(args: argparse.Namespace) -> int:
     """Data -> model -> fit -> convert -> evaluate."""
     split = pictures.read(args.data, args.seed)
     train, names = split.train[pictures.few(split.train.labels, args.most, args.seed)], split.train.names
-    x = pictures.load(train.paths, (args.size, args.size))
+    data, series = Data(pictures.load(train.paths, (args.size, args.size)), train.labels), pictures.series(train)
     model = learner(args, len(names))
     plan = Plan(args.epochs, batch=16, rate=5e-4, decay=1e-2, patience=args.epochs, seed=args.seed, average=0.98)
-    tuning.tuned(model, Data(x, train.labels), pictures.series(train), plan, args.out, change=changes(args),
+    tuning.tuned(model, data, series, plan, args.out, change=changes(args),
                  below=args.learn_from if args.trunk == "efficientnet-lite0" else "")  # fmt: skip
     found = proof.proven(model, train, split.held, out=args.out, name=args.name, licence=args.licence,
                          groups=args.slices)  # fmt: skip
     proof.top1_row(args.table, f"`transfer` {args.name}", found, len(train))
     if args.curve:
-        curve(args, train, split.held, x, found.figures["float32"]["top1"])
+        held = Data(pictures.load(split.held.paths, (args.size, args.size)), split.held.labels)
+        curve(args, data, series, held, found.figures["float32"]["top1"])
     return 0
 
 
