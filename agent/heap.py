@@ -1,25 +1,32 @@
 """Memory that was freed goes back to the system, instead of standing by in the heaps of threads.
 
-glibc has a heap for every few threads, and once a large block was freed it lets each of them keep twice as much at its
-end, where not even malloc_trim reaches, but in the first one. A camera that is opened anew in a new thread, or a reload
-that reads a model, so adds megabytes to one heap after the other: the process grows in steps, though nothing leaks.
+glibc has a heap for every few threads. Once a large block was freed, it takes blocks of that size from its heaps too,
+and lets each keep twice as much at its end, where not even malloc_trim reaches, but in the first one. A camera that is
+opened anew in a new thread, or a reload that reads a model, so adds megabytes to one heap after the other: the process
+grows in steps, though nothing leaks. In one heap the holes of such blocks remain, and what each frame needs for a
+moment touches them here and there: 5 to 20 MB, for minutes, until they are given back the next time.
 """
 
 from __future__ import annotations
 
 import ctypes
 
-_ARENA_MAX = -8  # malloc.h
+_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1  # malloc.h
+_LARGE = 8 << 20  # bytes; a picture of 1920 x 1080 is less: page by page, a new one each frame would cost ms
+_SPARE = 16 << 20  # bytes free at the heap's end
 
 
-def share_one() -> None:
-    """One heap for all threads that begin from now on; like `give_back`, nothing with another libc than glibc.
+def settle() -> None:
+    """One heap for all threads that begin from now on, blocks over 8 MiB outside of it; like `give_back`, nothing with
+    another libc than glibc.
 
     They seldom ask it at once: small objects of Python lie elsewhere, large arrays are few.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_ARENA_MAX, 1)
+        mallopt(_MMAP_THRESHOLD, _LARGE)  # as it is: it rises no more with what is freed
+        mallopt(_TRIM_THRESHOLD, _SPARE)
 
 
 def give_back() -> None:

@@ -60,7 +60,7 @@ def work():
     together.wait()
 
 if sys.argv[1] == "shared":
-    heap.share_one()
+    heap.settle()
 together, begin = threading.Barrier(9), rss_mb()
 threads = [threading.Thread(target=work) for _ in range(8)]
 [thread.start() for thread in threads]
@@ -69,6 +69,24 @@ together.wait()
 heap.give_back()
 print(rss_mb() - begin)
 together.wait()
+"""
+# Large blocks, each with something after it that stays. The first that is freed decides where the later ones stand.
+LARGE = """
+import sys
+from pathlib import Path
+from agent import heap
+
+def rss_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+if sys.argv[1] == "settled":
+    heap.settle()
+kept, begin = [], rss_mb()
+for _ in range(4):
+    block = b"x" * 14_000_000
+    kept.append(b"x" * 100_000)
+    del block
+print(rss_mb() - begin)
 """
 TELLING = """
 import sys
@@ -97,6 +115,14 @@ def test_what_threads_needed_in_one_shared_heap_goes_back() -> None:
 
     assert held("own") > 80, "else there is nothing to show"
     assert held("shared") < 40
+
+
+def test_a_large_block_leaves_no_hole_in_the_heap() -> None:
+    def held(how: str) -> float:
+        return float(subprocess.check_output([sys.executable, "-c", LARGE, how], cwd=ROOT))
+
+    assert held("not") > 10, "else there is nothing to show"
+    assert held("settled") < 2
 
 
 def test_a_camera_that_is_open_and_a_reload_give_back_what_they_needed(start: Callable[..., Running]) -> None:
