@@ -1,4 +1,4 @@
-"""What the loop does for the board, once a round: heartbeat, a look at its health, slower when hot."""
+"""What the loop does for the board once a round: heartbeat, a look at its health, slower when hot; memory back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Protocol
 
 import msgspec
 
+from agent import heap
 from agent.device.health import Board, Health
 from agent.device.thermal import Thermal
 from agent.device.watchdog import Watchdog
 
 LOOK_S = 5.0
+_SPARE_S = 60.0  # freed memory goes back so often; it takes ms
 _STANDING_IN = 2.0  # times the usual pause between two looks while the processor stands in for an accelerator
 
 
@@ -59,6 +61,7 @@ class Duty:
         self._loop, self._watchdog, self._thermal, self._runs_on = loop, watchdog, thermal, runs_on
         self._board, self._spare, self._tell = board or Board(), spare, tuple(tell)
         self._looked, self._frames = time.monotonic(), 0
+        self._given_back = self._looked
 
     def __call__(self) -> None:
         """One round of the loop is over."""
@@ -81,4 +84,7 @@ class Duty:
         )
         for told in self._tell:
             told(health)
+        if now - self._given_back >= _SPARE_S:
+            heap.give_back()
+            self._given_back = now
         self._looked, self._frames = now, tally.frames
