@@ -26,6 +26,7 @@ class Augment:
     shift: float = 0.08  # share of the side by which they move at most
     flips: Literal["none", "horizontal", "both", "any"] = "none"  # any: quarter turns besides both
     light: float = 0.2  # share by which contrast and, of the range, brightness change at most
+    stops: float = 0.0  # by which they are darker or brighter at most: 1 is half or twice the light
     color: float = 0.0  # share by which red, green and blue change, each for itself
     blur: float = 0.0  # share of the side that every second picture is out of focus by at most (Gaussian deviation)
 
@@ -61,6 +62,8 @@ class Augment:
         """A picture (h, w, 3) uint8 in other light."""
         gain = 1.0 + generator.uniform(-self.light, self.light) + generator.uniform(-self.color, self.color, 3)
         offset = 255.0 * generator.uniform(-self.light, self.light) / 2
+        if self.stops:
+            gain *= 2 ** generator.uniform(-self.stops, self.stops)
         table = np.clip(np.arange(256)[:, None] * gain + offset, 0, 255).astype(np.uint8)  # (256, 3)
         return np.asarray(cv2.LUT(image, table[None]))
 

@@ -98,6 +98,21 @@ def plain(size: tuple[int, int], widths: tuple[int, ...], dropout: float = 0.0, 
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
+def output_of(model: Any, name: str) -> Any:
+    """What a layer of a model answers with. Raises ConvertError: no such layer."""
+    names = [one.name for one in model.layers]
+    if name not in names:
+        raise ConvertError(f"trunk {model.name}: has no layer {name!r}; it has {', '.join(names)[-200:]}")
+    return model.get_layer(name).output
+
+
+def cut(trunk: Any, name: str) -> Any:
+    """The trunk up to a layer. Raises ConvertError: no such layer."""
+    import keras  # noqa: PLC0415
+
+    return keras.Model(trunk.input, output_of(trunk, name), name=trunk.name)
+
+
 def pooled(trunk: Any) -> Any:
     """Pixels -> (N, C): the means of a trunk's last grid at each of its three coarsest resolutions, side by side.
 
@@ -133,13 +148,12 @@ def freeze(model: Any, below: str) -> None:
 
     `below` "" lets all layers learn but those, "all" those too. Raises ConvertError: no such layer.
     """
-    names = [layer.name for layer in model.layers]
-    if below not in ("", "all", *names):
-        raise ConvertError(f"trunk {model.name}: has no layer {below!r}; it has {', '.join(names)[-200:]}")
-    start = names.index(below) if below in names else 0
-    for number, layer in enumerate(model.layers):
-        normalises = type(layer).__name__ == "BatchNormalization"
-        layer.trainable = number >= start and not (normalises and (below != "all" or layer.name.startswith(EVEN)))
+    if below not in ("", "all"):
+        output_of(model, below)
+    start = next((number for number, one in enumerate(model.layers) if one.name == below), 0)
+    for number, one in enumerate(model.layers):
+        normalises = type(one).__name__ == "BatchNormalization"
+        one.trainable = number >= start and not (normalises and (below != "all" or one.name.startswith(EVEN)))
 
 
 def read_torch(data: bytes) -> dict[str, Array]:

@@ -18,7 +18,7 @@ from agent.data import Array
 from agent.detect.secondary import pairs
 from agent.detect.secondary.network import Network
 from convert import ConvertError
-from models import pictures
+from models import backbones, pictures
 from models.augment import Augment
 from models.pictures import Pictures
 from models.training import Data
@@ -77,9 +77,7 @@ def tapped(trunk: Any, cut: str) -> Any:
     from keras import layers  # noqa: PLC0415
 
     name, _, cells = cut.partition(":")
-    if name not in (layer.name for layer in trunk.layers):
-        raise ConvertError(f"--cut {cut}: the trunk {trunk.name} has no such layer")
-    grid = trunk.get_layer(name).output
+    grid = backbones.output_of(trunk, name)
     if not (cells or "1").isdigit() or not 1 <= int(cells or "1") <= min(grid.shape[1:3]):
         raise ConvertError(f"--cut {cut}: {grid.shape[2]} x {grid.shape[1]} cells are there")
     step = tuple(side // int(cells or "1") for side in grid.shape[1:3])

@@ -3,9 +3,11 @@
     python -m models.recipes.transfer --data DIR                 class folders; a fifth is held out, or DIR/test is
     python -m models.recipes.transfer --data DIR --flips any     pictures from above, of surfaces: any way up
     python -m models.recipes.transfer --data DIR --curve         and how much 25, 50, .. pictures give, and no trunk
+    python -m models.recipes.transfer --data DIR --trunk plain   a small net from scratch: drawn things, small, rigid
 
 First the answer is learned on the trunk as it is (seconds), then the trunk with it, on changed pictures: see
-models.tuning. There is no rate to set: what does not help is not kept.
+models.tuning. There is no rate to set: what does not help is not kept. Signs and symbols look like no photograph of a
+thing: there a net that knows nothing learns more, given long enough (models/README.md).
 """
 
 from __future__ import annotations
@@ -19,31 +21,34 @@ from typing import Any
 import numpy as np
 
 from agent.data import Array
+from convert import ConvertError
 from models import augment, backbones, drawing, pictures, proof, training, tuning
 from models.augment import Augment
 from models.training import Data, Plan
 
 STEPS = (25, 50, 100, 200, 400)  # pictures, of the learning curve
-SCRATCH = (16, 32, 64, 128)  # widths of the net without a trunk
+PLAIN, SCRATCH = "plain", (16, 32, 64, 128)  # the net without a trunk, its widths
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The recipe's own options."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR|CSV")
     parser.add_argument("--name", default="transfer", help="of the model (%(default)s)")
-    parser.add_argument("--trunk", default="efficientnet-lite0", help="or keras:NAME, a .keras or .pth file")
+    parser.add_argument("--trunk", default="efficientnet-lite0", help="or plain, keras:NAME, a .keras or .pth file")
     parser.add_argument("--size", type=int, default=160, help="px a side; 96 where crops are small (%(default)s)")
     parser.add_argument("--flips", choices=augment.FLIPS, default="none", help="what leaves the class as it is")
     parser.add_argument("--degrees", type=float, default=15.0, help="that pictures are turned by (%(default)s)")
     parser.add_argument("--light", type=float, default=0.3, help="share by which it may change (%(default)s)")
+    parser.add_argument("--stops", type=float, default=0.0, help="darker or brighter by; outdoors 2 (%(default)s)")
     parser.add_argument("--most", type=int, default=500, help="pictures to learn from, at most (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="of fine-tuning (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="three times as many from scratch (%(default)s)")
     parser.add_argument(
         "--learn-from",
         default="blocks.3._expand_conv",
         metavar="LAYER",
         help="what lies below stays as it is; 'all': nothing does, for pictures unlike photographs",
     )
+    parser.add_argument("--cut", metavar="LAYER", help="the trunk's last: blocks.10.add where crops are small")
     parser.add_argument("--curve", action="store_true", help="fewer pictures, and no trunk, beside")
     parser.add_argument("--licence", default="", help="of what is trained, for the model's card")
 
@@ -51,12 +56,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def learner(args: argparse.Namespace, classes: int) -> Any:
     """The trunk, and an answer that has learned nothing."""
     training.seeded(args.seed)
-    return tuning.learner(backbones.trunk(args.trunk, (args.size, args.size)), classes)
+    trunk = backbones.trunk(args.trunk, (args.size, args.size))
+    return tuning.learner(backbones.cut(trunk, args.cut) if args.cut else trunk, classes)
 
 
 def changes(args: argparse.Namespace) -> Augment:
     """What the agent's crops go through: other light, other distances, boxes that sit badly."""
-    return Augment(args.degrees, zoom=0.2, flips=args.flips, light=args.light, color=0.1, blur=0.01)
+    return Augment(args.degrees, zoom=0.2, flips=args.flips, light=args.light, stops=args.stops, color=0.1, blur=0.01)
 
 
 def from_scratch(args: argparse.Namespace, data: Data, series: Array, classes: int) -> Any:
@@ -67,6 +73,16 @@ def from_scratch(args: argparse.Namespace, data: Data, series: Array, classes: i
     plan = Plan(3 * args.epochs, batch=16, rate=2e-3, decay=1e-2, patience=args.epochs, seed=args.seed)
     training.compiled(model, plan, len(learn), "categorical_crossentropy")
     training.fit(model, learn, check, plan, args.out / "scratch", change=changes(args))
+    return model
+
+
+def fine_tuned(args: argparse.Namespace, data: Data, series: Array, classes: int) -> Any:
+    """The trunk with its answer, brought to these pictures."""
+    model = learner(args, classes)
+    known = args.trunk == "efficientnet-lite0" or args.learn_from == "all"
+    rate = 1e-3 if args.learn_from == "all" else 5e-4  # batch normalisation that learns along bears more
+    plan = Plan(args.epochs, batch=16, rate=rate, decay=1e-2, patience=args.epochs, seed=args.seed, average=0.98)
+    tuning.tuned(model, data, series, plan, args.out, change=changes(args), below=args.learn_from if known else "")
     return model
 
 
@@ -97,16 +113,17 @@ def curve(args: argparse.Namespace, data: Data, series: Array, held: Data, whole
 
 def run(args: argparse.Namespace) -> int:
     """Data -> model -> fit -> convert -> evaluate."""
+    if args.curve and args.trunk == PLAIN:
+        raise ConvertError("--curve: compares a trunk with none; give another --trunk than plain, or leave it away")
     split = pictures.read(args.data, args.seed)
     train, names = split.train[pictures.few(split.train.labels, args.most, args.seed)], split.train.names
     data, series = Data(pictures.load(train.paths, (args.size, args.size)), train.labels), pictures.series(train)
-    model = learner(args, len(names))
-    plan = Plan(args.epochs, batch=16, rate=5e-4, decay=1e-2, patience=args.epochs, seed=args.seed, average=0.98)
-    tuning.tuned(model, data, series, plan, args.out, change=changes(args),
-                 below=args.learn_from if args.trunk == "efficientnet-lite0" else "")  # fmt: skip
+    make = from_scratch if args.trunk == PLAIN else fine_tuned
+    model = make(args, data, series, len(names))
     found = proof.proven(model, train, split.held, out=args.out, name=args.name, licence=args.licence,
                          groups=args.slices)  # fmt: skip
-    proof.top1_row(args.table, f"`transfer` {args.name}", found, len(train))
+    named = args.name + (", from scratch" if args.trunk == PLAIN else "")
+    proof.top1_row(args.table, f"`transfer` {named}", found, len(train))
     if args.curve:
         held = Data(pictures.load(split.held.paths, (args.size, args.size)), split.held.labels)
         curve(args, data, series, held, found.figures["float32"]["top1"])

@@ -52,6 +52,16 @@ def test_any_way_up_is_all_eight_ways():
     assert len(found) == 8
 
 
+def test_stops_double_or_halve_the_light_and_draw_nothing_without():
+    image = np.full((4, 4, 3), 40, np.uint8)
+    found = [int(Augment(light=0.0, stops=2.0).lit(np.random.default_rng(i), image)[0, 0, 0]) for i in range(200)]
+    assert 10 <= min(found) <= 12
+    assert 150 <= max(found) <= 160
+    assert 0.35 < np.mean(np.array(found) < 40) < 0.65  # as often darker as brighter
+    same = [Augment(light=0.2, stops=stops).lit(np.random.default_rng(3), image) for stops in (0.0, 1e-9)]
+    assert np.abs(same[0].astype(int) - same[1]).max() <= 1
+
+
 def test_every_second_picture_is_out_of_focus_and_none_without_blur():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     sharp = [Augment(blur=0.05).focused(np.random.default_rng(i), image).std() > 0.999 * image.std() for i in range(99)]

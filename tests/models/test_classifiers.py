@@ -7,6 +7,7 @@ import pytest
 
 from agent.detect.model import Model
 from models import proof
+from models.recipes import transfer
 from tests.conftest import ROOT
 from tests.models.made import folder, needs_training, python
 
@@ -17,10 +18,14 @@ training.seeded(0)
 backbones.plain((32, 32), (4, 8, 16, 16), first=2).save(sys.argv[1])  # grids of 8, 4, 2 are pooled
 """
 SMALL = ["--trunk", "trunk.keras", "--size", "32"]
+CUT = ["--trunk", "none", "--cut", "blocks.2.add", "--learn-from", "all", "--stops", "1"]
 RECIPES = {
-    "fashion": (["--epochs", "3"], "fashion", "classifiers"),
-    "transfer": ([*SMALL, "--epochs", "2", "--name", "lamps", "--curve"], "lamps", "classifiers"),
+    "fashion": ("fashion", ["--epochs", "3"], "fashion", "classifiers"),
+    "transfer": ("transfer", [*SMALL, "--epochs", "2", "--name", "lamps", "--curve"], "lamps", "classifiers"),
+    "cut": ("transfer", [*CUT, "--size", "32", "--epochs", "1"], "transfer", "classifiers"),
+    "scratch": ("transfer", ["--trunk", "plain", "--size", "32", "--epochs", "1"], "transfer", "classifiers"),
     "synthetic": (
+        "synthetic",
         [*SMALL, "--seeds", "2", "--few", "3", "--copies", "2", "--kinds", "light"],
         "synthetic",
         "synthetic",
@@ -37,9 +42,8 @@ def trunk(tmp_path_factory):
 
 
 @needs_training
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, tmp_path, trunk):
-    options, name, part = RECIPES[recipe]
+@pytest.mark.parametrize(("recipe", "options", "name", "part"), RECIPES.values(), ids=RECIPES)
+def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, options, name, part, tmp_path, trunk):
     data = folder(tmp_path / "data", {"moon": 20, "sun": 20}, size=32)
     table = tmp_path / "table.md"
     table.write_text("".join(f"{proof.BEGIN.format(p)}\n{proof.END}\n" for p in (part, "few pictures")))
@@ -60,9 +64,25 @@ def test_a_recipe_goes_from_pictures_to_a_proven_file(recipe, tmp_path, trunk):
     assert not originals["held"] & originals["learned"]
     row, *few = [line for line in table.read_text().splitlines() if line.startswith("| ")]
     assert re.search(r"\d\.\d{3}", row)
-    if recipe == "transfer":
+    if "--curve" in options:
         share = r"[01]\.\d{3}"
         assert re.fullmatch(rf"\| lamps \| {share} \|(  \|)+ {share} of 32 \|( {share} \|){{2}} [+-]{share} \|", *few)
         assert (out / "pictures.png").exists()
     else:
         assert not few
+
+
+@needs_training
+def test_a_layer_that_is_not_there_is_told_before_training(tmp_path):
+    data = folder(tmp_path / "data", {"moon": 5, "sun": 5}, size=32)
+    words = ["--data", str(data), "--out", str(tmp_path / "out"), "--trunk", "none", "--size", "32", "--cut", "nose"]
+    command = [python(), "-m", "models.recipes.transfer", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "has no layer 'nose'; it has" in done.stderr.splitlines()[-1]
+
+
+def test_a_curve_needs_a_trunk_to_compare(tmp_path, caplog):
+    data = folder(tmp_path / "data", {"moon": 5, "sun": 5}, size=32)
+    assert transfer.main(["--data", str(data), "--out", str(tmp_path / "out"), "--trunk", "plain", "--curve"]) == 2
+    assert "--curve: compares a trunk with none" in caplog.text
