@@ -82,7 +82,7 @@ def test_a_layer_that_is_not_there_is_told_before_training(tmp_path):
     assert "has no layer 'nose'; it has" in done.stderr.splitlines()[-1]
 
 
-def test_a_curve_needs_a_trunk_to_compare(tmp_path, caplog):
+def test_a_curve_needs_a_trunk_to_compare(tmp_path, capsys):
     data = folder(tmp_path / "data", {"moon": 5, "sun": 5}, size=32)
     assert transfer.main(["--data", str(data), "--out", str(tmp_path / "out"), "--trunk", "plain", "--curve"]) == 2
-    assert "--curve: compares a trunk with none" in caplog.text
+    assert "--curve: compares a trunk with none" in capsys.readouterr().err
