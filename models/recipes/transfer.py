@@ -80,7 +80,7 @@ def fine_tuned(args: argparse.Namespace, data: Data, series: Array, classes: int
     """The trunk with its answer, brought to these pictures."""
     model = learner(args, classes)
     known = args.trunk == "efficientnet-lite0" or args.learn_from == "all"
-    rate = 1e-3 if args.learn_from == "all" else 5e-4  # batch normalisation that learns along bears more
+    rate = 1e-3 if args.learn_from == "all" else 5e-4  # where batch normalisation learns along
     plan = Plan(args.epochs, batch=16, rate=rate, decay=1e-2, patience=args.epochs, seed=args.seed, average=0.98)
     tuning.tuned(model, data, series, plan, args.out, change=changes(args), below=args.learn_from if known else "")
     return model
