@@ -21,6 +21,7 @@ from agent.data import Array, Frame
 LIVE = True
 NOISY = True
 STAMP_BITS, STAMP_CELL = 16, 8  # cells, px
+_NOISES = 8  # pictures of noise, in a random order
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +41,7 @@ def frames(options: Options) -> Iterator[Frame]:
     rng = np.random.default_rng(options.seed)
     width, height = options.size
     wall = cv2.resize(rng.integers(70, 130, (height // 16, width // 16, 3), np.uint8), options.size)
-    noise = rng.uniform(-options.noise, options.noise, (8, height, width, 3)).astype(np.int16)
+    noise = [rng.uniform(-options.noise, options.noise, wall.shape).astype(np.int8) for _ in range(_NOISES)]
     skins = rng.integers(0, 255, (max(1, options.objects), 4, 4, 3), np.uint8)
     start = time.monotonic()
     seq = 0
@@ -49,7 +50,7 @@ def frames(options: Options) -> Iterator[Frame]:
         image = wall.copy()
         for skin, (x1, y1, x2, y2) in zip(skins, truth(options, at).round().astype(int), strict=False):
             image[y1:y2, x1:x2] = cv2.resize(skin, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
-        image = np.clip(image + noise[rng.integers(len(noise))], 0, 255).astype(np.uint8)
+        image = np.clip(image + noise[rng.integers(_NOISES)], 0, 255).astype(np.uint8)
         _stamp(image, seq)
         if options.pace == "realtime":
             time.sleep(max(0.0, start + at - time.monotonic()))
