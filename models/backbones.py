@@ -98,19 +98,19 @@ def plain(size: tuple[int, int], widths: tuple[int, ...], dropout: float = 0.0, 
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
-def output_of(model: Any, name: str) -> Any:
-    """What a layer of a model answers with. Raises ConvertError: no such layer."""
+def layer_of(model: Any, name: str) -> Any:
+    """A layer by its name. Raises ConvertError: no such layer."""
     names = [one.name for one in model.layers]
     if name not in names:
         raise ConvertError(f"trunk {model.name}: has no layer {name!r}; it has {', '.join(names)[-200:]}")
-    return model.get_layer(name).output
+    return model.layers[names.index(name)]
 
 
 def cut(trunk: Any, name: str) -> Any:
     """The trunk up to a layer. Raises ConvertError: no such layer."""
     import keras  # noqa: PLC0415
 
-    return keras.Model(trunk.input, output_of(trunk, name), name=trunk.name)
+    return keras.Model(trunk.input, layer_of(trunk, name).output, name=trunk.name)
 
 
 def pooled(trunk: Any) -> Any:
@@ -148,9 +148,7 @@ def freeze(model: Any, below: str) -> None:
 
     `below` "" lets all layers learn but those, "all" those too. Raises ConvertError: no such layer.
     """
-    if below not in ("", "all"):
-        output_of(model, below)
-    start = next((number for number, one in enumerate(model.layers) if one.name == below), 0)
+    start = 0 if below in ("", "all") else model.layers.index(layer_of(model, below))
     for number, one in enumerate(model.layers):
         normalises = type(one).__name__ == "BatchNormalization"
         one.trainable = number >= start and not (normalises and (below != "all" or one.name.startswith(EVEN)))

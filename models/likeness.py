@@ -77,7 +77,7 @@ def tapped(trunk: Any, cut: str) -> Any:
     from keras import layers  # noqa: PLC0415
 
     name, _, cells = cut.partition(":")
-    grid = backbones.output_of(trunk, name)
+    grid = backbones.layer_of(trunk, name).output
     if not (cells or "1").isdigit() or not 1 <= int(cells or "1") <= min(grid.shape[1:3]):
         raise ConvertError(f"--cut {cut}: {grid.shape[2]} x {grid.shape[1]} cells are there")
     step = tuple(side // int(cells or "1") for side in grid.shape[1:3])
