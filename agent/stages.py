@@ -21,6 +21,7 @@ import numpy as np
 
 from agent import config
 from agent.anomalies import Anomalies, Place, Watcher, nobody, wall_now
+from agent.anomalies.parts.glance import Glance
 from agent.areas import Point
 from agent.capture.mailbox import Mailbox
 from agent.capture.privacy import Cover, Masks
@@ -207,7 +208,7 @@ class Stages:
 
     def _watched(self) -> Anomalies:
         """What is watched for at this camera."""
-        one, state = self._section, self._around.state
+        one, state, glance = self._section, self._around.state, Glance()
         places = [
             Place(
                 *(self.name, name, found.kind, self._labels, one.zones, one.lines),
@@ -215,6 +216,7 @@ class Stages:
                 wall=self._around.wall,
                 time_zone=ZoneInfo(self._zone) if self._zone else None,
                 second=self._around.second,
+                glance=glance,
             )
             for name, found in one.anomalies.items()
         ]

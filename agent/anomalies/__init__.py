@@ -12,6 +12,8 @@ costs that one call.
     parts/whom        the tracks that an anomaly is about: labels, zones
     parts/schedule    "mon-fri 22:00-06:00", as the clock on the wall has it
     parts/ground      a place in the picture -> metres on the ground
+    parts/glance      one small picture of each frame, for all who look at pictures
+    parts/middle      the median of a few numbers
     parts/still       what stands still in the picture and was not there before
 """
 
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import plugins
+from agent.anomalies.parts.glance import Glance
 from agent.areas import Line, Zone
 from agent.data import Event, Frame, LookoutError, Scene, Strange
 
@@ -69,6 +72,7 @@ class Place:
     wall: Callable[[float], float] = wall_now  # monotonic s -> Unix s; it may jump
     time_zone: tzinfo | None = None  # None: the machine's own
     second: Callable[[Path], Watcher] = nobody  # opens a second model; raises LookoutError
+    glance: Glance = field(default_factory=Glance)  # small pictures of the camera's frames
 
     def local(self, t: float) -> datetime:
         """The time on a clock on the wall at monotonic `t`, daylight saving and all."""

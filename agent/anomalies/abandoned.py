@@ -88,7 +88,7 @@ class _Abandoned(Anomaly):
             self._begin(scene.frame.size)
         assert self._still
         people = self._boxes(scene)
-        self._still.look(scene.frame.image, t, self._cover(people, t))
+        self._still.look(self._place.glance.small(scene.frame), t, self._cover(people, t))
         begun = self._still.since == t
         self._after[begun] = t - self._visited[begun]
         self._recent.append((t, people))

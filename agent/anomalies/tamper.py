@@ -66,7 +66,7 @@ def create(options: Options, place: Place) -> Anomaly:
 
 class _Tamper(Anomaly):
     def __init__(self, options: Options, place: Place) -> None:
-        self._options = options
+        self._options, self._glance = options, place.glance
         self._episodes = Episodes(place, clear_s=options.clear_s, hold_s=options.hold_s)
         self._sight, self._looked, self._size = Sight(), -np.inf, (0, 0)
         self._wrong_s = 0.0  # s without a look that was as usual
@@ -78,7 +78,7 @@ class _Tamper(Anomaly):
         self._looked = scene.frame.t
         if scene.frame.size != self._size or self._wrong_s > self._options.relearn_s:
             self._sight, self._size, self._wrong_s = Sight(), scene.frame.size, 0.0
-        view = self._sight.look(scene.frame.image)
+        view = self._sight.look(scene.frame.image, self._glance.grey(scene.frame))
         found = self._judge(view) if self._sight.age >= self._options.learn_s and dt <= _GAP_S else None
         if found is None:
             self._sight.learn(min(max(dt, 0.0), 1.0))

@@ -106,7 +106,8 @@ class _Unusual(Anomaly):
         loose, over = self._loose.follow(scene.detections, scene.tracks, size[0], t)
         gone += over
         loose = loose[self._whom.labelled(loose.class_id)] if not self._options.zones else Tracks.empty()
-        tracks = Tracks.concatenate([scene.tracks[self._whom.rows(scene)], loose])
+        tracks = scene.tracks[self._whom.rows(scene)]
+        tracks = Tracks.concatenate([tracks, loose]) if len(loose) else tracks
         judged = self._who.look(tracks, size, t, self._hour(t)[1])
         found: dict[tuple[str, object], Finding] = {}
         limit = self._who.spells.limit
@@ -142,7 +143,7 @@ class _Unusual(Anomaly):
         """What is strange about the movement, which has no label."""
         if self._options.labels:
             return {}
-        strange, limit = self._stir.look(scene.frame.image, scene.frame.t), self._stir.spells.limit
+        strange, limit = self._stir.look(scene.frame, self._place.glance), self._stir.spells.limit
         self._scores[2] = score(strange, limit)
         if strange <= limit:
             return {}

@@ -12,26 +12,47 @@ from agent.anomalies.normality.flow import EVERY_S, Flow
 from agent.anomalies.normality.likeness import FAR, MOST, WIDE, Likeness
 from agent.anomalies.normality.loose import Loose
 from agent.anomalies.normality.stir import Stir
-from agent.data import Array, Detections, Tracks
+from agent.anomalies.parts.glance import ROWS, Glance
+from agent.anomalies.parts.middle import middle
+from agent.data import Array, Detections, Frame, Tracks
 
 SIZE = (360, 240)
 GROUND = np.random.default_rng(1).integers(60, 120, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
 COAT = np.random.default_rng(2).integers(130, 250, (48, 24, 3), dtype=np.uint8)
 
 
-def passing(speed: float, seconds: float, begin: float = 0.0, fps: float = 10.0) -> Iterator[tuple[Array, float]]:
-    """Somebody comes by again and again at px/s: pictures and their times."""
+def passing(speed: float, seconds: float, begin: float = 0.0, fps: float = 10.0) -> Iterator[Frame]:
+    """Somebody comes by again and again at px/s."""
     for k in range(round(seconds * fps)):
         x = int(speed * k / fps) % (SIZE[0] - COAT.shape[1])
         picture = GROUND.copy()
         picture[120 : 120 + COAT.shape[0], x : x + COAT.shape[1]] = COAT
-        yield picture, begin + k / fps
+        yield Frame(picture, k, begin + k / fps)
+
+
+def test_a_frame_is_made_small_once_and_the_next_one_anew() -> None:
+    glance, (first, second) = Glance(), list(passing(60.0, 0.2))
+    small, grey = glance.small(first), glance.grey(first)
+    assert small.shape == (ROWS, round(ROWS * SIZE[0] / SIZE[1]), 3)
+    assert grey.shape == small.shape[:2]
+    assert glance.small(first) is small
+    assert glance.grey(first) is grey
+    assert (glance.small(second) != small).any()
+    assert (glance.grey(second) != grey).any()
+    assert glance.small(Frame(GROUND[:50, :70], 0, 9.0)).shape == (50, 70, 3)
+
+
+def test_the_median_is_that_of_numpy_and_of_an_even_number_the_upper_one() -> None:
+    values = np.random.default_rng(5).normal(size=(3, 7)).astype(np.float32)
+    assert middle(values) == np.median(values)
+    assert middle(np.array([4.0, 1.0, 3.0, 2.0])) == 3.0
+    assert middle(np.array([7])) == 7.0
 
 
 def test_flow_says_how_fast_something_moves_and_where() -> None:
-    flow, found = Flow(SIZE), list[Array]()
-    for picture, t in passing(60.0, 3.0):
-        speed = flow.look(picture, t)
+    flow, glance, found = Flow(SIZE), Glance(), list[Array]()
+    for frame in passing(60.0, 3.0):
+        speed = flow.look(frame, glance)
         if speed is not None:
             found.append(speed)
     assert 3.0 / EVERY_S - 2 <= len(found) <= 3.0 / EVERY_S + 1
@@ -43,22 +64,22 @@ def test_flow_says_how_fast_something_moves_and_where() -> None:
 
 
 def test_a_switched_light_and_frames_far_apart_are_no_movement() -> None:
-    flow = Flow(SIZE)
+    flow, glance = Flow(SIZE), Glance()
     dark, bright = GROUND // 2, np.minimum(GROUND.astype(int) + 100, 255).astype(np.uint8)
-    assert flow.look(dark, 0.0) is None
-    speed = flow.look(bright, 0.1)
+    assert flow.look(Frame(dark, 0, 0.0), glance) is None
+    speed = flow.look(Frame(bright, 1, 0.1), glance)
     assert speed is None or speed.max() == 0
     apart = Flow(SIZE)
-    assert [apart.look(GROUND, 5.0 * k) for k in range(4)] == [None] * 4
+    assert [apart.look(Frame(GROUND, k, 5.0 * k), glance) for k in range(4)] == [None] * 4
 
 
 def test_who_is_quicker_than_anybody_here_stirs_and_is_told_where() -> None:
-    stir = Stir(a_day=0.2)
-    for picture, t in passing(30.0, 60.0):
-        stir.look(picture, t)
+    stir, glance = Stir(a_day=0.2), Glance()
+    for frame in passing(30.0, 60.0):
+        stir.look(frame, glance)
     stir.refresh(0.0)
-    usual = max(stir.look(picture, t) for picture, t in passing(30.0, 6.0, begin=100.0))
-    quick = max(stir.look(picture, t) for picture, t in passing(110.0, 6.0, begin=200.0))
+    usual = max(stir.look(frame, glance) for frame in passing(30.0, 6.0, begin=100.0))
+    quick = max(stir.look(frame, glance) for frame in passing(110.0, 6.0, begin=200.0))
     spot = stir.spot()
     assert quick > usual + 1
     assert spot.xyxy[1] < 168 / SIZE[1] < 0.2 + spot.xyxy[3]
@@ -67,7 +88,8 @@ def test_who_is_quicker_than_anybody_here_stirs_and_is_told_where() -> None:
 
 def test_outside_of_its_polygons_nothing_stirs() -> None:
     stir = Stir(a_day=0.2, polygons=[[(0.0, 0.0), (1.0, 0.0), (1.0, 0.3), (0.0, 0.3)]])
-    assert max(stir.look(picture, t) for picture, t in passing(110.0, 6.0)) == 0.0
+    glance = Glance()
+    assert max(stir.look(frame, glance) for frame in passing(110.0, 6.0)) == 0.0
     assert stir.habit.counts.sum() == 0
 
 

@@ -15,11 +15,13 @@ import math
 import cv2
 import numpy as np
 
-from agent.data import Array
+from agent.anomalies.parts.glance import Glance
+from agent.anomalies.parts.middle import middle
+from agent.data import Array, Frame
 
 CELL = 5  # px of the small picture a cell is wide
 _AREA = 36 * 24  # cells, about, whatever the shape
-EVERY_S = 0.4
+EVERY_S = 0.5
 _APART_S = (0.06, 0.3)  # two frames that are compared: nearer ones show no way, farther ones nothing in common
 _LEAST_CHANGE = 2.0  # grey levels over 5 x 5 px
 _NOISE = 2.0  # times the median change, which is noise
@@ -41,33 +43,32 @@ class Flow:
         self._first: tuple[float, Array] | None = None  # s, small grey picture: waits for its second
         self._due = -math.inf  # s
 
-    def look(self, image: Array, t: float) -> Array | None:
-        """A frame (H, W, 3) of time `t` s -> (rows, columns) float32 widths/s; None: it was not compared."""
+    def look(self, frame: Frame, glance: Glance) -> Array | None:
+        """-> (rows, columns) float32 widths/s; None: it was not compared."""
+        t = frame.t
         if self._first is None:
             if t < self._due <= t + EVERY_S:
                 return None
-            self._first = t, self._shrunk(image)
+            self._first = t, self._shrunk(glance.grey(frame))
             return None
         since, before = self._first
         if 0 < t - since < _APART_S[0]:
             return None
-        now = self._shrunk(image)
+        now = self._shrunk(glance.grey(frame))
         if not 0 < t - since <= _APART_S[1]:
             self._first = t, now
             return None
         self._first, self._due = None, since + EVERY_S
         return self._speeds(before, now, t - since)
 
-    def _shrunk(self, image: Array) -> Array:
-        """(H, W, 3) uint8 -> grey uint8 of CELL px a cell, each px from several: that is fast and has little noise."""
+    def _shrunk(self, grey: Array) -> Array:
+        """(h, w) uint8 -> CELL px a cell, each from several of the frame: that has little noise."""
         rows, columns = (CELL * n for n in self.grid)
-        twice = cv2.resize(image, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
-        grey = cv2.cvtColor(twice, cv2.COLOR_RGB2GRAY)
-        return np.asarray(cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA))
+        return np.asarray(cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
     def _speeds(self, before: Array, now: Array, passed: float) -> Array | None:
         change = cv2.blur(cv2.absdiff(before, now), (5, 5))
-        limit = max(_LEAST_CHANGE, _NOISE * _middle(change[::4, ::4]))
+        limit = max(_LEAST_CHANGE, _NOISE * middle(change[::4, ::4]))
         moving = cv2.compare(change, limit, cv2.CMP_GT)
         many = cv2.countNonZero(moving)
         if many > _MOST * moving.size:
@@ -77,10 +78,5 @@ class Flow:
         way = self._flow.calc(before, now, None)  # (h, w, 2) px
         x, y = cv2.split(cv2.resize(cv2.copyTo(way, moving), self.grid[::-1], interpolation=cv2.INTER_AREA))
         share = cv2.resize(moving, self.grid[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)  # of each cell
-        x, y = (of - np.float32(_middle(way[::4, ::4, k])) * share for k, of in enumerate((x, y)))
+        x, y = (of - np.float32(middle(way[::4, ::4, k])) * share for k, of in enumerate((x, y)))
         return np.asarray(cv2.magnitude(x, y) / (now.shape[1] * passed))
-
-
-def _middle(values: Array) -> float:
-    """The median, or the value beside it."""
-    return float(np.partition(values, values.size // 2, axis=None)[values.size // 2])

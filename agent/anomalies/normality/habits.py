@@ -42,9 +42,8 @@ class Habit:
 
     def learn(self, row: Array | int, column: Array | int, value: Array, weight: Array) -> None:
         """Observations (N,) with their places, bins and weights."""
-        flat = np.ravel_multi_index(
-            (np.broadcast_to(row, value.shape), np.broadcast_to(column, value.shape), value), self.counts.shape
-        )
+        _, columns, bins = self.counts.shape
+        flat: Array = (row * columns + column) * bins + value
         np.add.at(self.counts.reshape(-1), flat, weight)
 
     def refresh(self) -> None:

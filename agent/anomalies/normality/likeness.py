@@ -67,6 +67,8 @@ class Likeness:
 
     def learn(self, points: Array, days: float) -> None:
         """These moments (K, WIDE) of one track were seen, after so many days of watching."""
+        if not len(points):
+            return
         apart, which = self.distance(points)
         for one, is_known, place in zip(points, (apart <= _NEAR).tolist(), which.tolist(), strict=True):
             if is_known:

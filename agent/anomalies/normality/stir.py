@@ -19,7 +19,8 @@ from agent.anomalies.normality.habits import Habit
 from agent.anomalies.normality.spells import Spells
 from agent.anomalies.normality.tails import Tail
 from agent.anomalies.normality.traits import BINS, SPEED, lower_edge, octaves
-from agent.data import Array
+from agent.anomalies.parts.glance import Glance
+from agent.data import Array, Frame
 
 _EVIDENCE = Tail(1.0, 0.3, 0.0, 0.1)  # powers of ten · s, of a spell, before there are spells
 _FIRST = 3.0  # the limit before there is anything to go by: powers of ten
@@ -54,12 +55,12 @@ class Stir:
         self._speed = np.zeros((1, 1), np.float32)  # of the last look, widths/s
         self._looked, self._strange = -math.inf, 0.0
 
-    def look(self, image: Array, t: float) -> float:
-        """A frame (H, W, 3) at `t` s -> strangeness in powers of ten; learns."""
-        size = image.shape[1], image.shape[0]
-        if self._flow is None or self._flow.size != size:
-            self._flow = self._begin(size)
-        speed, passed = self._flow.look(image, t), t - self._looked
+    def look(self, frame: Frame, glance: Glance) -> float:
+        """A frame, and its camera's small pictures -> strangeness in powers of ten; learns."""
+        t = frame.t
+        if self._flow is None or self._flow.size != frame.size:
+            self._flow = self._begin(frame.size)
+        speed, passed = self._flow.look(frame, glance), t - self._looked
         if speed is not None:
             self._gather(speed, min(max(passed, 0.0), 1.0))
             self._looked = t

@@ -75,16 +75,14 @@ class Traits:
         """Boxes (K, 4) in frame widths and heights (0..1 both), velocity (K, 2) widths/s, stay (K,) s; hour 0..23, of
         days that are none for work 24..47."""
         rows, columns = self.grid
-        foot = np.clip(np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1), 0.0, 0.999999)
-        row, column = (foot[:, 1] * rows).astype(np.intp), (foot[:, 0] * columns).astype(np.intp)
-        width = np.maximum(xyxy[:, 2] - xyxy[:, 0], 1e-6)
-        height = np.maximum(xyxy[:, 3] - xyxy[:, 1], 1e-6) * rows / columns  # in widths, nearly
-        scale = np.sqrt(width * height)
-        speed = np.hypot(velocity[:, 0], velocity[:, 1])
-        known = np.isfinite(speed)
-        speed = np.where(known, speed, 0.0)
-        angle = np.arctan2(velocity[:, 1], velocity[:, 0])
-        point = np.where(known & (speed > 4 * _LEAST_SPEED), np.round(np.nan_to_num(angle) / (np.pi / 4)) % 8, -1)
+        x1, y1, x2, y2 = xyxy.T
+        row = np.clip(y2 * rows, 0, rows - 1).astype(np.intp)
+        column = np.clip((x1 + x2) / 2 * columns, 0, columns - 1).astype(np.intp)
+        scale = np.sqrt(np.maximum(x2 - x1, 1e-6) * np.maximum(y2 - y1, 1e-6) * (rows / columns))  # in widths, nearly
+        known = np.isfinite(velocity[:, 0])
+        x, y = np.where(known, velocity.T, 0.0)
+        speed = np.hypot(x, y)
+        point = np.where(speed > 4 * _LEAST_SPEED, np.round(np.arctan2(y, x) / (np.pi / 4)) % 8, -1)
         bins = np.empty((len(xyxy), len(NAMES)), np.intp)
         bins[:, PLACE] = row * columns + column
         bins[:, SPEED] = np.where(known, octaves(speed, SPEED), -1)

@@ -31,6 +31,7 @@ _OWN_DAYS = 1.0  # and after so long: what an hour shows of a label is not all t
 _ENOUGH = 100  # moments; who knows fewer does not judge by them
 _STANDS = 0.3  # of its size a second: slower is standing
 _GROUP = 3  # boxes of its own label within a box: a group, no object
+_TOLD = np.array([SPEED, SPEED, STAY, HOUR])  # the trait that says it: walking, jumping, staying, the hour
 _EACH_S = 1.0  # who moves is learned from so often,
 _GROWN = 0.3  # who stays when the stay has grown by this share
 
@@ -136,7 +137,7 @@ class Who:
 
     def _traits(self, known: Traits, seen: Seen, which: Array, strange: Array) -> Array:
         """(K,): the trait that says most about each track that is beyond the limit."""
-        answer = np.select([which <= JUMPS, which == STAYS], [SPEED, STAY], HOUR)
+        answer = _TOLD[which]  # a copy
         for k in np.flatnonzero((strange > self.spells.limit) & (which <= JUMPS)).tolist():
             answer[k] = max(MOVING, key=lambda trait: known.surprise(seen, trait)[k])
         return answer

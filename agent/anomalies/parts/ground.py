@@ -55,6 +55,6 @@ def flat(points: tuple[tuple[float, float], ...]) -> bool:
 
 def on_ground(matrix: Array, points: Array) -> Array:
     """(N, 2) in 0..1 of the picture -> (N, 2) m; nan beyond the horizon."""
-    h = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    h = points @ matrix[:, :2].T + matrix[:, 2]
     depth = h[:, 2:] * np.sign(matrix[2, 2] or 1.0)
     return np.asarray(np.where(depth > 1e-6, h[:, :2] / np.where(h[:, 2:] == 0, 1.0, h[:, 2:]), np.nan))

@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from agent.anomalies.parts.middle import middle
 from agent.data import Array
 
 SIZE = (160, 90)  # width, height of the small picture, cells
@@ -66,7 +67,7 @@ class Sight:
     def __init__(self) -> None:
         self.age = 0.0  # s that were learned
         self.quiet = math.inf  # grey levels: a change that only few looks stay below
-        self._patches = np.zeros(0, np.float32)  # of the last look
+        self._patches = self._fine = np.zeros(0, np.float32)  # of the last look, and their fine detail
         self._now = self._usual = _Look(
             *(np.zeros((2, *SIZE[::-1]), np.float32), np.zeros(_BLOCKS)),
             *(np.zeros(_PATCHES[0] * _PATCHES[1]), np.zeros(4)),
@@ -78,13 +79,13 @@ class Sight:
         luma, clipped, change, noise = self._usual.numbers.tolist()
         return luma, clipped, change, noise
 
-    def look(self, image: Array) -> View:
-        """(H, W, 3) uint8 -> how it compares. Learns nothing; learn() does."""
-        now, bright = self._measured(image)
+    def look(self, image: Array, grey: Array) -> View:
+        """(H, W, 3) uint8, and all of it small in grey levels -> how it compares. Learns nothing; learn() does."""
+        now, bright = self._measured(image, grey)
         self._now, usual = now, self._usual
         luma, clipped, change, noise = now.numbers.tolist()
         light = max(luma, _DARKEST) / max(self.usual[0], _DARKEST)
-        both, own = _blocks((now.edges * usual.edges).sum(axis=0)), _blocks((usual.edges * usual.edges).sum(axis=0))
+        both, own = _product(now.edges, usual.edges), _product(usual.edges, usual.edges)
         has = own > max(_FAINT, _PLAIN * float(own.mean()))
         like = both / np.sqrt(np.maximum(now.energy * own, 1e-6))
         finer = min(4.0, max(1.0, image.shape[1] / SIZE[0]))  # px a cell, as far as they are looked at
@@ -93,8 +94,8 @@ class Sight:
         fine = now.detail - 36 * noise * noise
         was = usual.detail - 36 * self.usual[3] ** 2
         shares = np.maximum(fine, 0) / np.maximum(was * light * light, 1e-6)
-        sharp = was > max(1.0, float(np.median(was)) / 4, 36 * noise * noise)  # what noise drowns is not missed
-        focus = math.sqrt(float(np.median(shares[sharp]))) if sharp.any() else 1.0
+        sharp = was > max(1.0, middle(was) / 4, 36 * noise * noise)  # what noise drowns is not missed
+        focus = math.sqrt(middle(shares[sharp])) if sharp.any() else 1.0
         return View(luma, light, bright, clipped, change, noise, like[has], strength[has], focus)
 
     def aside(self) -> tuple[float, float]:
@@ -121,33 +122,35 @@ class Sight:
         if not math.isfinite(change):
             now.numbers[2] = usual.numbers[2]
         step = _STEP if self.age > _BEGIN_S else math.inf
-        edges = usual.edges + weight * np.clip(now.edges - usual.edges, -step, step)
+        edges = now.edges - usual.edges
+        np.clip(edges, -step, step, out=edges)
+        edges *= weight
+        edges += usual.edges
         small = zip((usual.energy, usual.detail, usual.numbers), (now.energy, now.detail, now.numbers), strict=True)
         self._usual = _Look(edges, *(was + (new - was) * weight for was, new in small))
 
-    def _measured(self, image: Array) -> tuple[_Look, float]:
-        if image.shape[1] > 2 * SIZE[0]:  # two steps, that is 16 pixels a cell: fast, and enough
-            image_small = cv2.resize(image, (2 * SIZE[0], 2 * SIZE[1]), interpolation=cv2.INTER_LINEAR)
-        else:
-            image_small = image
-        grey = cv2.resize(cv2.cvtColor(image_small, cv2.COLOR_RGB2GRAY), SIZE, interpolation=cv2.INTER_AREA)
-        across, down = (cv2.Sobel(grey, cv2.CV_32F, 1 - k, k, scale=0.125) for k in (0, 1))
+    def _measured(self, image: Array, grey: Array) -> tuple[_Look, float]:
+        grey = cv2.resize(grey, SIZE, interpolation=cv2.INTER_LINEAR)
+        edges = np.empty((2, *grey.shape), np.float32)
+        for k in (0, 1):
+            cv2.Sobel(grey, cv2.CV_32F, 1 - k, k, dst=edges[k], scale=0.125)
         patches = _patches(image)
-        before, self._patches = self._patches, patches
+        fine = cv2.filter2D(patches, cv2.CV_32F, _MASK)
+        (before, self._patches), (fine_before, self._fine) = (self._patches, patches), (self._fine, fine)
         noise, change = 0.0, math.inf
         if before.shape == patches.shape:
-            apart = patches - before
-            noise = math.sqrt(float(np.median(_fine(apart))) / 72)
-            change = cv2.norm(apart, cv2.NORM_L1) / apart.size
+            noise = math.sqrt(middle(_squares(fine - fine_before)) / 72)
+            change = cv2.norm(patches, before, cv2.NORM_L1) / patches.size
         histogram = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256])) / grey.size
         numbers = np.array([cv2.mean(grey)[0], 1 - histogram[249], change, noise])
-        energy = _blocks(across * across + down * down)
-        look = _Look(np.stack([across, down]), energy, _fine(patches), numbers)
+        look = _Look(edges, _product(edges, edges), _squares(fine), numbers)
         return look, float(np.searchsorted(histogram, 0.95))
 
 
-def _blocks(cells: Array) -> Array:
-    """(90, 160) -> (6, 10): the mean of each block."""
+def _product(edges: Array, others: Array) -> Array:
+    """(2, 90, 160) each -> (6, 10): the mean product in each block."""
+    cells = edges[0] * others[0]
+    cells += edges[1] * others[1]
     return np.asarray(cv2.resize(cells, _BLOCKS[::-1], interpolation=cv2.INTER_AREA), np.float64)
 
 
@@ -174,11 +177,14 @@ def _cut(height: int, width: int) -> tuple[int, list[tuple[Any, Any]]]:
     return side, cut
 
 
-def _fine(patches: Array) -> Array:
-    """Squares side by side -> (12,) mean square of Immerkær's mask over each, but for its border."""
-    fine, side = cv2.filter2D(patches, cv2.CV_32F, _MASK), patches.shape[0] // _PATCHES[0]
-    inner = fine.reshape(_PATCHES[0], side, _PATCHES[1], side)[:, 1:-1, :, 1:-1]
-    return np.asarray(np.einsum("aibj,aibj->ab", inner, inner).ravel() / (side - 2) ** 2, np.float64)
+def _squares(fine: Array) -> Array:
+    """Immerkær's mask over squares side by side -> (12,) the mean square in each, but for its border."""
+    side = fine.shape[0] // _PATCHES[0]
+    squares = fine * fine
+    for border in (0, side - 1):
+        squares[border::side] = squares[:, border::side] = 0
+    mean = cv2.resize(squares, _PATCHES[::-1], interpolation=cv2.INTER_AREA).ravel()
+    return np.asarray(mean * (side / (side - 2)) ** 2, np.float64)
 
 
 def _cosine(a: Array, b: Array) -> float:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from agent.anomalies.parts.middle import middle
 from agent.data import Array
 
 ROWS = 96  # of the small picture; a bag 40 px high in a 480 px frame is 8 of them
@@ -68,7 +69,7 @@ class Still:
         self.since = np.full(shape, _NEVER)  # s: stands still and differs since then
 
     def look(self, image: Array, t: float, covered: Array) -> None:
-        """A picture (H, W, 3) of time t; `covered` (rows, columns) bool: people are there, as far as is known."""
+        """A small picture (h, w, 3) of time t; `covered` (rows, columns) bool: people are there, as far as is known."""
         small = self._shrunk(image)
         dt = t - self._last
         light = self._light(small)
@@ -87,15 +88,14 @@ class Still:
         self._calm = (self._calm + np.float32(dt)) * free
         self._noise += (apart - self._noise) * free * np.float32(1 - math.exp(-dt / _NOISE_S))
         differs = (self._apart(small, self._slow) > limit) & self._known
-        if differs.mean() > _MOST:
+        if np.count_nonzero(differs) > _MOST * differs.size:
             self._begin(small, t)
             return
         self._learn(small, t, free, differs, dt)
 
     def _shrunk(self, image: Array) -> Array:
-        """(H, W, 3) uint8 -> (3, rows, columns) float32 grey levels, each cell from 16 pixels: that is fast."""
-        twice = cv2.resize(image, (2 * self.columns, 2 * self.rows), interpolation=cv2.INTER_LINEAR)
-        small = cv2.resize(twice, (self.columns, self.rows), interpolation=cv2.INTER_AREA)
+        """(h, w, 3) uint8 -> (3, rows, columns) float32 grey levels."""
+        small = cv2.resize(image, (self.columns, self.rows), interpolation=cv2.INTER_LINEAR)
         return np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)
 
     def _apart(self, small: Array, memory: Array) -> Array:
@@ -112,20 +112,20 @@ class Still:
         """How much brighter it is than a moment ago: the median ratio of some cells. Both memories follow its drift."""
         now, before = small[1, ::4, ::4], self._fast[1, ::4, ::4]
         usable = before > _DARK
-        return float(np.median(now[usable] / before[usable])) if usable.any() else 1.0
+        return middle(now[usable] / before[usable]) if usable.any() else 1.0
 
     def _learn(self, small: Array, t: float, free: Array, differs: Array, dt: float) -> None:
         still, same = free & differs, free & ~differs
-        self.since[still & (self.since == _NEVER)] = t
-        self.since[same] = _NEVER
+        np.copyto(self.since, t, where=still & (self.since == _NEVER))
+        np.copyto(self.since, _NEVER, where=same)
         cv2.subtract(small, self._slow, dst=self._gap)
         self._gap *= same * np.float32(1 - math.exp(-dt / _SLOW_S))
         self._slow += self._gap
         known = self._known | (self._calm >= _LEARN_S)
         anew = (known & ~self._known) | (still & (self.since < t - _ABSORB_S))
         if anew.any():
-            self._slow[:, anew] = self._fast[:, anew]
-            self.since[anew] = _NEVER
+            np.copyto(self._slow, self._fast, where=anew)
+            np.copyto(self.since, _NEVER, where=anew)
         self._known = known
 
     def cells(self, xyxy: Array) -> list[tuple[slice, slice]]:

@@ -17,7 +17,7 @@ class Whom:
         self._place, self.zones = place, tuple(zones)
         self._rows = [list(place.zones).index(name) for name in zones]
         wanted = [not labels or label in labels for label in place.labels]
-        self._wanted = np.array([*wanted, not labels], np.bool_)  # (C + 1,) the last is any class without a name
+        self._wanted = np.array([not labels, *wanted, not labels], np.bool_)  # (C + 2,) at the ends: without a name
 
     def rows(self, scene: Scene) -> Array:
         """Rows (K,) of scene.tracks: the right label, in one of the zones, and not looked for in vain."""
@@ -31,8 +31,7 @@ class Whom:
 
     def labelled(self, class_id: Array) -> Array:
         """(N,) class ids -> (N,) bool: of a label that is meant."""
-        named = (class_id >= 0) & (class_id < len(self._wanted) - 1)
-        return np.asarray(self._wanted[np.where(named, class_id, -1)])
+        return self._wanted.take(class_id + 1, mode="clip")
 
     def places(self, scene: Scene) -> list[tuple[str, Array]]:
         """Each zone that is meant and who is in it, (N,) bool; without zones the camera and everybody."""
