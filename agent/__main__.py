@@ -8,8 +8,12 @@ import resource
 import sys
 from collections.abc import Sequence
 
-from agent import __version__, logs, plugins
-from agent.cli import guarded
+from agent import __version__, heap
+
+heap.settle()  # before anything imports numpy: its BLAS starts a thread at once, which would have a heap of its own
+
+from agent import logs, plugins  # noqa: E402
+from agent.cli import guarded  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:

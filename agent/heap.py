@@ -18,7 +18,8 @@ _SPARE = 16 << 20  # bytes free at the heap's end
 
 def settle() -> None:
     """One heap for all threads that begin from now on, blocks over 8 MiB outside of it; like `give_back`, nothing with
-    another libc than glibc.
+    another libc than glibc. A thread that is there already may have made another, which later ones then share: its end
+    is never given back.
 
     They seldom ask it at once: small objects of Python lie elsewhere, large arrays are few.
     """

@@ -88,6 +88,22 @@ for _ in range(4):
     del block
 print(rss_mb() - begin)
 """
+# What glibc itself says of its heaps, with a thread more that asks for memory.
+HEAPS = """
+import ctypes, sys, threading
+if sys.argv[1] == "agent":
+    import agent.__main__
+import cv2, numpy
+
+thread = threading.Thread(target=lambda: [bytearray(b"x" * 1000) for _ in range(1000)])
+thread.start()
+thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+out = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, out)
+libc.fflush(out)
+"""
 TELLING = """
 import sys
 from agent import heap
@@ -115,6 +131,14 @@ def test_what_threads_needed_in_one_shared_heap_goes_back() -> None:
 
     assert held("own") > 80, "else there is nothing to show"
     assert held("shared") < 40
+
+
+def test_the_agent_has_one_heap_though_numpy_starts_a_thread_as_it_is_imported() -> None:
+    def heaps(how: str) -> int:
+        return subprocess.check_output([sys.executable, "-c", HEAPS, how], cwd=ROOT).count(b"<heap nr=")
+
+    assert heaps("plain") > 1, "else there is nothing to show"
+    assert heaps("agent") == 1
 
 
 def test_a_large_block_leaves_no_hole_in_the_heap() -> None:

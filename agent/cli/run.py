@@ -6,7 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from agent import config, heap
+from agent import config
 from agent.device.updates import Store
 from agent.pipeline import stopped_by_signals
 from agent.reload import Live, with_model
@@ -18,7 +18,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    heap.settle()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = config.load(args.config)
     store = Store(settings.state_dir / "models")

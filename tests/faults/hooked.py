@@ -2,6 +2,7 @@
 
 HOOKS/camera is for a camera of kind "faulty". HOOKS/model: "hang", no inference returns; "slow", each takes 0.4 s more;
 "constant", all say what the first said. HOOKS/callback: "raise", what MQTT brings ends in an exception.
+agent.__main__ comes before numpy here, as in `python -m agent`: it settles the heap.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent.__main__ import main  # isort: split
+
 import numpy as np
 
 import agent.capture.cameras
 from agent import plugins
-from agent.__main__ import main
 from agent.data import Array
 from agent.detect.backends import tflite
 from agent.publish import session
