@@ -16,7 +16,7 @@ import numpy as np
 from agent.cli.detect import read_image
 from agent.data import Array
 from agent.detect.secondary import pairs
-from agent.detect.secondary.network import Network
+from agent.detect.secondary.embedding import Embedding
 from convert import ConvertError
 from models import backbones, pictures
 from models.augment import Augment
@@ -136,15 +136,23 @@ def recall(vectors: Array, names: list[str], known: Array, known_names: list[str
 
 def by_file(model: Path, paths: Sequence[Path]) -> Array:
     """(N, D) of an int8 embedder, as the agent runs it."""
-    network = Network(model)
-    head = network.model.embedder()
-    return np.stack([head.vector(network.run(read_image(path))[0]) for path in paths])
+    embedding = Embedding(model)
+    return np.stack([embedding.vector(read_image(path)) for path in paths])
 
 
-def by_net(model: Any, x: Array) -> Array:
-    """(N, D) of length 1, of a Keras model."""
+def by_net(model: Any, x: Array, mirror: bool = False) -> Array:
+    """(N, D) of length 1, of a Keras model; `mirror`: of each picture and its mirror image together."""
     vectors = model.predict(x.astype(np.float32), batch_size=64, verbose=0)
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    if mirror:
+        vectors += by_net(model, x[:, :, ::-1])
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return np.asarray(vectors)
+
+
+def mirrored(learned: Data, names: int) -> Data:
+    """Each picture's mirror image besides, under a name of its own: twice as many `names` to tell apart."""
+    return Data(np.concatenate([learned.x, learned.x[:, :, ::-1]]), np.concatenate([learned.y, learned.y + names]))
 
 
 def by_pixels(paths: Sequence[Path]) -> Array:

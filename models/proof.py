@@ -106,12 +106,13 @@ def proven(
 def converted(
     keras: Path, out: Path, name: str, *, calibrate: Path, evaluate: Path, labels: tuple[str, ...] = (),
     licence: str = "", task: str | None = None, head: Path | None = None, groups: dict[str, str] | None = None,
-    fed: dict[str, Any] | None = None, budget: float = BUDGET,
+    fed: dict[str, Any] | None = None, budget: float = BUDGET, decode: dict[str, Any] | None = None,
 ) -> Proof:  # fmt: skip
     """A .keras file through the converter; `evaluate` as convert.accuracy.dataset wants it. Raises ConvertError."""
     request = Request(keras, task=task, head=str(head) if head else None, labels=labels, input=fed or {})
     source = sources.read(request)
-    source = msgspec.structs.replace(source, card=msgspec.structs.replace(source.card, licence=licence))
+    card = msgspec.structs.replace(source.card, licence=licence, decode={**source.card.decode, **(decode or {})})
+    source = msgspec.structs.replace(source, card=card)
     outcome = steps.run(Job(
         f"{name}_int8", out, source, calibrate=calibrate, evaluate=evaluate, budget=budget, page=report.page,
         groups=groups, keras=keras,

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=128, help="px a side (%(default)s)")
     parser.add_argument("--numbers", type=int, default=256, help="of a vector (%(default)s)")
     parser.add_argument("--flips", choices=augment.FLIPS, default="horizontal", help="what leaves the name as it is")
+    parser.add_argument("--mirror", action="store_true", help="as faces: look at a picture and its mirror image both")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--budget", type=float, default=0.02, help="1 - cosine that int8 may cost (%(default)s)")
     parser.add_argument("--licence", default="", help="of what is trained, for the model's card")
@@ -90,15 +91,15 @@ def compared(
     def of(way: Callable[[Sequence[Path]], Any]) -> likeness.Worth:
         return likeness.worth(held, way(held.paths), gallery, way(gallery.paths) if gallery else None)
 
-    def by_net(net: Any) -> likeness.Worth:
-        return of(lambda paths: likeness.by_net(net, pictures.load(paths, (args.size, args.size))))
+    def by_net(net: Any, mirror: bool = False) -> likeness.Worth:
+        return of(lambda paths: likeness.by_net(net, pictures.load(paths, (args.size, args.size)), mirror))
 
     fresh, _, _ = nets(args, 1)
     return {
         "raw pixels": of(likeness.by_pixels),
         "trunk, random": by_net(clone_model(fresh)),
         "trunk, as it comes": by_net(fresh),
-        "float": by_net(embedder),
+        "float": by_net(embedder, args.mirror),
         "int8": of(lambda paths: likeness.by_file(model, paths)),
     }
 
@@ -110,23 +111,23 @@ def run(args: argparse.Namespace) -> int:
     if gallery:  # the clean pictures of names that are learned are learned too; those of the others never
         known = np.flatnonzero([gallery.names[label] in learned.names for label in gallery.labels])
         learned = likeness.joined([learned, likeness.renumbered(gallery[known])])
-    x = pictures.load(learned.paths, (args.size, args.size))
+    data, names = Data(pictures.load(learned.paths, (args.size, args.size)), learned.labels), len(learned.names)
+    if args.mirror:
+        data, names, args.flips = likeness.mirrored(data, names), 2 * names, "none"
     training.seeded(args.seed)
     plan = Plan(args.epochs, batch=32, rate=3e-4, decay=1e-2, seed=args.seed)
-    raw, embedder, trained = nets(args, len(learned.names))
-    training.compiled(trained, plan, len(x), with_margin(len(learned.names)), metrics=())
+    raw, embedder, trained = nets(args, names)
+    training.compiled(trained, plan, len(data.x), with_margin(names), metrics=())
     change = Augment(degrees=10.0, zoom=0.1, shift=0.05, flips=args.flips, light=0.2, color=0.05)
-    names = likeness.whiten(raw, embedder, Data(x, learned.labels), change, args.seed)
-    trained.layers[-1].directions.assign(names.T)
-    training.fit(trained, Data(x, learned.labels), None, plan, args.out, change=change)
+    trained.layers[-1].directions.assign(likeness.whiten(raw, embedder, data, change, args.seed).T)
+    training.fit(trained, data, None, plan, args.out, change=change)
     embedder.save(args.out / "embed.keras")
     parts = [pictures.copy(args.out / part, some) for part, some in (("calibration", learned), ("held-out", held))]
     found = proof.converted(
         args.out / "embed.keras", args.out, "embed", calibrate=args.out / "calibration",
         evaluate=args.out / "held-out", licence=args.licence, task="embed", budget=args.budget,
-        groups=proof.grouped(args.slices, parts[1]),
+        groups=proof.grouped(args.slices, parts[1]), decode={"mirror": True} if args.mirror else None,
     )  # fmt: skip
-
     worths = compared(args, found.path, embedder, held, gallery)
     for way, worth in worths.items():
         proof.log.info("likeness   %s", told(way, worth))

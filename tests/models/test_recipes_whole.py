@@ -54,6 +54,16 @@ def test_embed(tmp_path):
 
 
 @needs_training
+def test_embed_where_a_mirror_changes_nothing(tmp_path):
+    data = folder(tmp_path / "d", dict.fromkeys("abcde", 4), size=32)
+    code, said = run("embed", "--data", data, "--trunk", "none", "--cut", "blocks.2.add", "--learn-from=all",
+                     "--size", 32, "--epochs", 1, "--numbers", 64, "--budget", 1, "--mirror",
+                     out=tmp_path / "out")  # fmt: skip
+    assert code == 0, said
+    assert Model(tmp_path / "out" / "embed_int8.tflite").card.decode == {"mirror": True}
+
+
+@needs_training
 def test_autoencoder(tmp_path):
     generator = np.random.default_rng(0)
     for part, kind, count in (("train", "good", LEAST + 2), ("test", "good", 4), ("test", "blot", 4)):

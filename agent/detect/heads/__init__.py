@@ -85,6 +85,8 @@ class Segmenter(Protocol):
 class Embedder(Protocol):
     """What `Head` has where a picture becomes a point to compare."""
 
+    mirror: bool  # a picture and its mirror image are one thing: their mean is its vector
+
     def __init__(self, card: Card, outputs: Sequence[Tensor]) -> None: ...
 
     def vector(self, outputs: Sequence[Array]) -> Array:

@@ -101,6 +101,12 @@ def test_a_vector_has_length_one_and_its_direction(dtype, values):
     np.testing.assert_allclose(vector * np.linalg.norm(real), real[0], atol=1e-4)
 
 
+def test_a_card_says_whether_the_mirror_image_counts_too():
+    out, _ = one("vector", [[1.0, 2.0]], "int8")
+    heads = [embed.Head(out.card("embed", 0, "embed", decode=said), out.tensors) for said in ({}, {"mirror": True})]
+    assert [head.mirror for head in heads] == [False, True]
+
+
 def test_a_vector_of_nothing_stays_nothing():
     out, _ = one("vector", np.zeros((1, 1, 1, 4)), "int8")
     vector = embed.Head(out.card("embed", 0, "embed"), out.tensors).vector(out.arrays)
@@ -138,7 +144,7 @@ WRONG = [
         "model card: head 'segment' needs one output with role 'mask'; the card has: box",
     ),
     (embed, "embed", "vector", (1, 2, 3), 0, {}, "model output 'vector' (vector) is [1, 2, 3], not [1, D]"),
-    (embed, "embed", "vector", (1, 3), 0, {"size": 3}, "model card: head 'embed' has no decode keys; there are: size"),
+    (embed, "embed", "vector", (1, 3), 0, {"size": 3}, "model card, decode: Object contains unknown field `size`"),
     (
         *(reconstruct, "reconstruct", "image", (1, 4, 6, 2), 0, {}),
         "model output 'image' (image) is [1, 4, 6, 2], not [1, h, w, 3 or 1]",

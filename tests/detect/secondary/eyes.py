@@ -1,6 +1,7 @@
 """Small models for second looks: by colour, made here, and an embedder cut out of the shipped detector."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -47,7 +48,7 @@ def segmenter(path: Path) -> Path:
     return _written(path, build, image, out, card)
 
 
-def embedder(path: Path, side: int = 64) -> Path:
+def embedder(path: Path, side: int = 64, decode: dict[str, Any] | None = None) -> Path:
     """The shipped detector's trunk up to block 10, and the mean over its cells: int8 throughout."""
     flatbuffer, card = features.cut(config.shipped(config.DEFAULT_MODEL), side, (10,))
     model = graph.unpack(flatbuffer)
@@ -72,7 +73,8 @@ def embedder(path: Path, side: int = 64) -> Path:
     main.operators.append(reduce)
     main.outputs, model.signatureDefs = reduce.outputs, None
     outputs = (Output("vector", "vector", (1, size)),)
-    path.write_bytes(modelfile.pack(graph.pack(model), Card("embed", "embed", (), card.input, outputs))[0])
+    card = Card("embed", "embed", (), card.input, outputs, decode=decode or {})
+    path.write_bytes(modelfile.pack(graph.pack(model), card)[0])
     return path
 
 

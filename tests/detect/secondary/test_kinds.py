@@ -117,6 +117,16 @@ def taught(trunk: Path, state: Path, names: int = 3, limit: float | None = None)
     return Match(MatchOptions(trunk), Where("it", state))
 
 
+def test_where_a_mirror_changes_nothing_a_crop_and_its_mirror_image_have_one_vector(trunk, tmp_path):
+    both, one, picture = eyes.embedder(tmp_path / "both.tflite", decode={"mirror": True}), trunk, thing(1, 0)
+    views = [np.stack([Match(MatchOptions(model), Where("it", tmp_path)).look(view, 1.0) for view in
+                       (picture, np.ascontiguousarray(picture[:, ::-1]))]) for model in (both, one)]  # fmt: skip
+    np.testing.assert_allclose(views[0][0], views[0][1], atol=1e-6)
+    assert np.abs(views[1][0] - views[1][1]).max() > 1e-3, "else there is nothing to show"
+    middle = views[1].sum(axis=0)
+    np.testing.assert_allclose(views[0][0], middle / np.linalg.norm(middle), atol=1e-5)
+
+
 def test_the_known_are_named_and_a_stranger_is_not(trunk, tmp_path):
     eye = taught(trunk, tmp_path, limit=0.97)
     for name in range(3):

@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from agent.data import Array, Reading
 from agent.detect.secondary import Eye, Where, gallery
-from agent.detect.secondary.network import Network
+from agent.detect.secondary.embedding import Embedding
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,8 @@ class Match:
     step = 0.0
 
     def __init__(self, options: Options, where: Where) -> None:
-        self._network, self._options = Network(options.file), options
-        self._head = self._network.model.embedder()
-        self.side, self.sha256 = self._network.side, self._network.model.sha256
+        self._embedding, self._options = Embedding(options.file), options
+        self.side, self.sha256 = self._embedding.side, self._embedding.sha256
         self.path = gallery.path_of(where.state, where.name)
         self._stamp = self._stamped()
         self._known = gallery.read(self.path, self.sha256)
@@ -64,7 +63,7 @@ class Match:
     def look(self, picture: Array, scale: float) -> Array:
         """(D,) float32 of length 1."""
         del scale
-        return self._head.vector(self._network.run(picture)[0])
+        return self._embedding.vector(picture)
 
     def sum_up(self, t: float, looks: Sequence[tuple[float, Any]]) -> Reading:
         """The name that the looks' mean is most like, if it is like enough."""
