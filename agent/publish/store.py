@@ -29,7 +29,7 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA journal_size_limit = 8388608;
-PRAGMA cache_size = -2048;
+PRAGMA cache_size = -256;
 """
 _SET_ASIDE_KEPT = 3  # damaged files that stay on the disk; a failing card must not fill itself with them
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
