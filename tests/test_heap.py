@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -147,6 +149,27 @@ def test_a_large_block_leaves_no_hole_in_the_heap() -> None:
 
     assert held("not") > 10, "else there is nothing to show"
     assert held("settled") < 2
+
+
+def test_what_only_refers_to_itself_is_gone_and_what_was_there_at_the_start_is_not_looked_at() -> None:
+    class Ring:
+        """Keeps itself alive."""
+
+        def __init__(self) -> None:
+            self.me = self
+
+    gc.disable()
+    try:
+        alive = weakref.ref(Ring())
+        assert alive() is not None, "else there is nothing to show"
+        heap.give_back()
+        assert alive() is None
+        heap.keep()
+        assert gc.get_freeze_count() > 1000
+        assert len(gc.get_objects()) < 1000
+    finally:
+        gc.unfreeze()
+        gc.enable()
 
 
 def test_a_camera_that_is_open_and_a_reload_give_back_what_they_needed(start: Callable[..., Running]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from agent import config
+from agent import config, heap
 from agent.device.updates import Store
 from agent.pipeline import stopped_by_signals
 from agent.reload import Live, with_model
@@ -26,5 +26,6 @@ def run(args: argparse.Namespace) -> int:
         live = Live(args.config, settings, store, counters)
         signal.signal(signal.SIGHUP, lambda *_: live.reload())
         with live, stopped_by_signals(live.pipeline):
+            heap.keep()
             live.pipeline.run(beat=live)
     return 0
