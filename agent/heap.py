@@ -7,7 +7,7 @@ grows in steps, though nothing leaks. In one heap the holes of such blocks remai
 moment touches them here and there: 5 to 20 MB, for minutes, until they are given back the next time.
 
 What a reload leaves behind refers to itself in circles, and Python's collector does not come until a quarter of all
-objects are new: hours. So it is called, and what was there at the start is kept out of its rounds: .5 ms, else 25.
+objects are new: hours. So it is called, and modules, which stay, are kept out of its rounds: 1.3 ms, else 25.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    heap.keep()  # modules and what is in them, but nothing that a reload replaces
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = config.load(args.config)
     store = Store(settings.state_dir / "models")
@@ -26,6 +27,5 @@ def run(args: argparse.Namespace) -> int:
         live = Live(args.config, settings, store, counters)
         signal.signal(signal.SIGHUP, lambda *_: live.reload())
         with live, stopped_by_signals(live.pipeline):
-            heap.keep()
             live.pipeline.run(beat=live)
     return 0
