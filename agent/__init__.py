@@ -9,6 +9,7 @@ overlay       boxes drawn on a picture, for people
 plugins       a plugin is a file, chosen by `kind = "..."` = its name
 logs          what the agent says to its operator, on stderr
 disk          bytes that a power cut does not take back
+libc          the C library, opened once
 heap          memory that was freed goes back to the system
 areas         zones and lines as drawn in a config
 sections      tables of agent.toml that a device may do without: live page, second looks, updates

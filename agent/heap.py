@@ -15,6 +15,8 @@ from __future__ import annotations
 import ctypes
 import gc
 
+from agent.libc import libc
+
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1  # malloc.h
 _LARGE = 8 << 20  # bytes; a picture of 1920 x 1080 is less: page by page, a new one each frame would cost ms
 _SPARE = 16 << 20  # bytes free at the heap's end
@@ -27,7 +29,7 @@ def settle() -> None:
 
     They seldom ask it at once: small objects of Python lie elsewhere, large arrays are few.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(libc(), "mallopt", None)
     if mallopt:
         mallopt(_ARENA_MAX, 1)
         mallopt(_MMAP_THRESHOLD, _LARGE)  # as it is: it rises no more with what is freed
@@ -46,6 +48,6 @@ def give_back() -> None:
     For after a moment that needed much.
     """
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(libc(), "malloc_trim", None)
     if trim:
         trim(ctypes.c_size_t(0))

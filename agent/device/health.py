@@ -14,6 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.libc import libc
+
 # The firmware's word: bits 0..3 hold now, 16..19 held at some time since the start
 # (raspberrypi.com/documentation/computers/os.html, "get_throttled").
 THROTTLING = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
@@ -135,7 +137,7 @@ def clock_synchronised(
 
 def _adjtimex() -> int:
     timex = ctypes.create_string_buffer(512)  # struct timex of ~208 bytes; modes = 0: only ask
-    return int(ctypes.CDLL(None).adjtimex(timex))
+    return int(libc().adjtimex(timex))
 
 
 def _timedated() -> bool:
