@@ -42,12 +42,14 @@ def keep() -> None:
     gc.freeze()
 
 
-def give_back() -> None:
-    """Objects that only refer to each other, and the free pages of the heap, also those between used ones; takes ms.
-
-    For after a moment that needed much.
-    """
+def collect() -> None:
+    """Objects that only refer to each other go, and what `give_back` gives; not in a thread that a camera waits for."""
     gc.collect()
+    give_back()
+
+
+def give_back() -> None:
+    """The free pages of the heap, also those between used ones; takes ms. For after a moment that needed much."""
     trim = getattr(libc(), "malloc_trim", None)
     if trim:
         trim(ctypes.c_size_t(0))

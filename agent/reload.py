@@ -144,7 +144,7 @@ class Live:
                 publisher.answer(asked, refusal)
             elif asked:
                 asked(refusal)
-            heap.give_back()
+            heap.collect()
 
     def _carry_out(self, order: Order | None) -> None:
         """Raises LookoutError: nothing has changed."""

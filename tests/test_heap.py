@@ -162,7 +162,7 @@ def test_what_only_refers_to_itself_is_gone_and_what_was_there_at_the_start_is_n
     try:
         alive = weakref.ref(Ring())
         assert alive() is not None, "else there is nothing to show"
-        heap.give_back()
+        heap.collect()
         assert alive() is None
         heap.keep()
         assert gc.get_freeze_count() > 1000

@@ -85,6 +85,6 @@ class Duty:
         for told in self._tell:
             told(health)
         if now - self._given_back >= _SPARE_S:
-            heap.give_back()
+            heap.collect()
             self._given_back = now
         self._looked, self._frames = now, tally.frames
