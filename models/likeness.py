@@ -142,12 +142,13 @@ def by_file(model: Path, paths: Sequence[Path]) -> Array:
 
 def by_net(model: Any, x: Array, mirror: bool = False) -> Array:
     """(N, D) of length 1, of a Keras model; `mirror`: of each picture and its mirror image together."""
-    vectors = model.predict(x.astype(np.float32), batch_size=64, verbose=0)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    if mirror:
-        vectors += by_net(model, x[:, :, ::-1])
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return np.asarray(vectors)
+    vectors = _units(model.predict(x.astype(np.float32), batch_size=64, verbose=0))
+    return _units(vectors + by_net(model, x[:, :, ::-1])) if mirror else vectors
+
+
+def _units(vectors: Array) -> Array:
+    """(N, D) -> each of length 1."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
 
 def mirrored(learned: Data, names: int) -> Data:
