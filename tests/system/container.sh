@@ -17,7 +17,7 @@ layer() {
   mkdir -p "$RUN/upper/up" "$RUN/upper/work"
   mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$RUN/upper/up,workdir=$RUN/upper/work" "$RUN/root"
 }
-throwaway() { unlayer; layer -t tmpfs -o size=3g layer; }
+throwaway() { unlayer; trap unlayer EXIT; layer -t tmpfs -o size=3g layer; }  # who laid it takes it away, nobody else
 unlayer() {
   for place in root/sys root/dev root/proc root upper; do umount -l "$RUN/$place" 2>/dev/null || true; done
 }
