@@ -106,6 +106,25 @@ out = ctypes.c_void_p(libc.fdopen(1, b"w"))
 libc.malloc_info(0, out)
 libc.fflush(out)
 """
+# What is in use after many small arrays came and went: numpy holds some of them.
+SMALL = """
+import ctypes, sys
+import numpy as np
+from agent import heap
+
+class Info(ctypes.Structure):  # mallinfo(3)
+    _fields_ = [("before", ctypes.c_size_t * 7), ("used", ctypes.c_size_t), ("rest", ctypes.c_size_t * 2)]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+if sys.argv[1] == "kept":
+    heap.keep()
+begin = libc.mallinfo2().used
+for size in range(1, 1100):
+    many = [np.zeros(size, np.uint8) for _ in range(20)]
+del many
+print((libc.mallinfo2().used - begin) / 2**20)
+"""
 TELLING = """
 import sys
 from agent import heap
@@ -149,6 +168,14 @@ def test_a_large_block_leaves_no_hole_in_the_heap() -> None:
 
     assert held("not") > 10, "else there is nothing to show"
     assert held("settled") < 2
+
+
+def test_what_numpy_holds_of_small_arrays_is_there_from_the_start() -> None:
+    def grown(how: str) -> float:
+        return float(subprocess.check_output([sys.executable, "-c", SMALL, how], cwd=ROOT))
+
+    assert grown("not") > 3, "else there is nothing to show"
+    assert grown("kept") < 0.5
 
 
 def test_what_only_refers_to_itself_is_gone_and_what_was_there_at_the_start_is_not_looked_at() -> None:
