@@ -83,7 +83,7 @@ class _Unusual(Anomaly):
         now = self._stirred(scene)
         if not 0 <= t - self._judged < _EACH_S:
             self._judged = t
-            now |= self._of_tracks(scene, gone) | self._of_numbers(scene)
+            now |= self._of_tracks(scene, gone, passed) | self._of_numbers(scene)
         self._who.end(gone)
         self.score = max(self._scores)
         if not 0 <= t - self._refreshed < min(max(self._watched / 50, _REFRESH_S[0]), _REFRESH_S[1]):
@@ -100,10 +100,11 @@ class _Unusual(Anomaly):
         self._who.end(self._who.walks.ids())
         self._save(self._t, at_once=True)
 
-    def _of_tracks(self, scene: Scene, gone: list[int]) -> dict[tuple[str, object], Finding]:
-        """What is strange about tracks, and about what jumps; `gone` gets the ids of what jumps no more."""
+    def _of_tracks(self, scene: Scene, gone: list[int], passed: float) -> dict[tuple[str, object], Finding]:
+        """What is strange about tracks, and about what jumps, `passed` s after the frame before; `gone` gets the ids of
+        what jumps no more."""
         size, t = scene.frame.size, scene.frame.t
-        loose, over = self._loose.follow(scene.detections, scene.tracks, size[0], t)
+        loose, over = self._loose.follow(scene.detections, scene.tracks, size[0], t, passed)
         gone += over
         loose = loose[self._whom.labelled(loose.class_id)] if not self._options.zones else Tracks.empty()
         tracks = scene.tracks[self._whom.rows(scene)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,21 @@ def test_one_who_runs_where_all_walk_scores_higher_and_is_told_why(experienced: 
 
 def test_a_label_never_seen_here_scores_higher(experienced: Anomaly) -> None:
     assert walk(experienced, 30_000, 9003, label=1)[0] > walk(experienced, 30_100, 9004)[0]
+
+
+@pytest.mark.parametrize(("fps", "strange"), [(2.5, True), (10.0, False)], ids=["rare frames", "near frames"])
+def test_what_no_track_took_jumps_only_where_frames_are_far_apart(
+    experienced: Anomaly, fps: float, strange: bool
+) -> None:
+    begin, most = 40_000 + 10 * fps, 0.0
+    for k in range(int(2 * fps)):
+        t = begin + k / fps
+        x = 5 + 60 * (t - begin)
+        xyxy = np.array([[x, 20, x + 8, 36]], np.float32)
+        found = Detections(xyxy, np.array([0.8], np.float32), np.array([1], np.int32))
+        experienced.update(replace(scene(t, {}), detections=found))
+        most = max(most, experienced.score)
+    assert (most > 0.2) == strange
 
 
 def test_nothing_is_told_while_it_learns() -> None:

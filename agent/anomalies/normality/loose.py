@@ -4,7 +4,8 @@
     frame 2             ▯          is gone from where it was and another is there, and the next jump is like the last:
     frame 3                       ▯   something goes there, at this speed
 
-Only where frames are far apart: at more than a few a second the tracker follows whatever there is.
+Only where frames are far apart: at more than a few a second the tracker follows whatever there is, and what it leaves
+is not there. So it is the time between frames that says, however rarely anybody looks here.
 """
 
 from __future__ import annotations
@@ -41,16 +42,19 @@ class Loose:
 
     def __init__(self) -> None:
         self._heads: list[_Head] = []
-        self._given, self._t = 0, -np.inf
+        self._given = 0
 
-    def follow(self, found: Detections, tracks: Tracks, width: int, t: float) -> tuple[Tracks, list[int]]:
-        """Detections of a frame `width` px wide at `t` s and what was tracked -> what jumps, and which ids are over."""
+    def follow(
+        self, found: Detections, tracks: Tracks, width: int, t: float, passed: float
+    ) -> tuple[Tracks, list[int]]:
+        """Detections of a frame `width` px wide at `t` s, `passed` s after the frame before, and what was tracked ->
+        what jumps, and which ids are over."""
         known = {head.number for head in self._heads}
         waiting = [head for head in self._heads if 0 < t - head.t <= _WAIT_S]
         free = found.confidence >= _SURE
         free[tracks.row[(tracks.row >= 0) & (tracks.row < len(found))]] = False
-        seen = self._linked(found[free], waiting, width, t) if t - self._t >= _APART_S else []
-        self._heads, self._t = [*seen, *waiting][:_MOST], t
+        seen = self._linked(found[free], waiting, width, t) if passed >= _APART_S else []
+        self._heads = [*seen, *waiting][:_MOST]
         over = known - {head.number for head in self._heads}
         return _tracks([head for head in seen if head.velocity is not None]), list(over)
 
