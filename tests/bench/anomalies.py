@@ -118,7 +118,7 @@ def table(fps: float, runs: Sequence[Run]) -> None:
 
 def others(data: Path | None) -> None:
     """The tables of the other benches of anomalies that there are."""
-    for name in ("rules", "pets", "tamper", "novelty"):
+    for name in ("rules", "pets", "ped2", "tamper", "novelty"):
         if importlib.util.find_spec(f"tests.bench.anomalies_{name}") and (data or name == "rules"):
             print(f"\n{name}", flush=True)
             where = {"rules": [], "novelty": ["--data", str(data)]}.get(name, [str(data)])
