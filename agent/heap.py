@@ -4,7 +4,7 @@ glibc has a heap for every few threads. Once a large block was freed, it takes b
 and lets each keep twice as much at its end, where not even malloc_trim reaches, but in the first one. A camera that is
 opened anew in a new thread, or a reload that reads a model, so adds megabytes to one heap after the other: the process
 grows in steps, though nothing leaks. In one heap the holes of such blocks remain, and what each frame needs for a
-moment touches them here and there: 5 to 20 MB, for minutes, until they are given back the next time.
+moment touches them here and there: 5 to 20 MB. So free pages are given back every few seconds, .5 ms each time.
 
 What a reload leaves behind refers to itself in circles, and Python's collector does not come until a quarter of all
 objects are new: hours. So it is called, and modules, which stay, are kept out of its rounds: 1.3 ms, else 25.
@@ -58,7 +58,7 @@ def collect() -> None:
 
 
 def give_back() -> None:
-    """The free pages of the heap, also those between used ones; takes ms. For after a moment that needed much."""
+    """The free pages of the heap, also those between used ones."""
     trim = getattr(libc(), "malloc_trim", None)
     if trim:
         trim(ctypes.c_size_t(0))

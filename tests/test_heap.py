@@ -5,21 +5,13 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import threading
 import tracemalloc
 import weakref
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from agent import config, heap, modelfile
-from agent.capture.mailbox import Mailbox
-from agent.capture.supervisor import Supervisor
-from agent.data import Frame
-from tests.build import frame
 from tests.conftest import ROOT
 from tests.fakes.agent import YARD, Running, start
-from tests.fakes.mosquitto import until
 
 __all__ = ["start"]  # a fixture
 # Blocks below the size from which glibc takes each from the system: they stand in the thread's own heap. The last one
@@ -130,11 +122,13 @@ import sys
 from agent import heap
 from agent.__main__ import main
 
-def told(give_back=heap.give_back):
-    give_back()
-    print("given back", file=sys.stderr, flush=True)
+def told(what, said):
+    def done():
+        what()
+        print(said, file=sys.stderr, flush=True)
+    return done
 
-heap.give_back = told
+heap.give_back, heap.collect = told(heap.give_back, "given back"), told(heap.collect, "collected")
 sys.exit(main())
 """
 
@@ -199,30 +193,13 @@ def test_what_only_refers_to_itself_is_gone_and_what_was_there_at_the_start_is_n
         gc.enable()
 
 
-def test_a_camera_that_is_open_and_a_reload_give_back_what_they_needed(start: Callable[..., Running]) -> None:
+def test_a_reload_gives_back_what_it_needed_and_so_does_each_look_at_the_board(start: Callable[..., Running]) -> None:
     agent = start(YARD, "-c", TELLING)
-    agent.wait(lambda: agent.process.log().count("given back") == 1, "the camera's first frame")
+    agent.wait(lambda: agent.process.log().count("given back") == 1, "a look at the board")
+    assert "collected" not in agent.process.log()
     agent.write(YARD + "fps = -1\n")
     assert not agent.ask("reload")["ok"]
-    agent.wait(lambda: agent.process.log().count("given back") == 2, "the reload's end")
-
-
-def test_a_camera_that_is_given_up_gives_back_when_its_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    given, stays = [], threading.Event()
-    monkeypatch.setattr(heap, "give_back", lambda: given.append(threading.current_thread().name))
-
-    def frames() -> Iterator[Frame]:
-        yield frame()
-        stays.wait(10)
-
-    mailbox = Mailbox(["x"])
-    supervisor = Supervisor("x", frames, mailbox, stale_s=5, live=True, noisy=False)
-    supervisor.start()
-    until(lambda: isinstance(mailbox.take(0), tuple), "its frame")
-    supervisor.stop()
-    until(lambda: given == ["capture-x"], "what its opening took given back")
-    stays.set()
-    until(lambda: given == ["capture-x"] * 2, "what it held given back")
+    agent.wait(lambda: agent.process.log().count("collected") == 1, "the reload's end")
 
 
 def test_a_model_is_never_in_memory_as_a_whole() -> None:

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from agent import heap
 from agent.capture.cameras import CameraError
 from agent.capture.mailbox import Mailbox
 from agent.capture.privacy import Cover
@@ -94,10 +93,6 @@ class Supervisor:
         self.start()
 
     def _work(self, run: _Run) -> None:
-        self._capture(run)
-        heap.give_back()  # one that was given up ends after the next has begun
-
-    def _capture(self, run: _Run) -> None:
         while not run.stop.is_set():
             try:
                 self._read(run)
@@ -116,7 +111,7 @@ class Supervisor:
                 return
 
     def _read(self, run: _Run) -> None:
-        run.opened, is_open = time.monotonic(), False
+        run.opened = time.monotonic()
         for given in self._frames():
             if run.stop.is_set():
                 return
@@ -132,9 +127,6 @@ class Supervisor:
                     return
                 self._cover.paint(frame)
                 self._mailbox.put(self.camera, frame)
-            if not is_open:
-                is_open = True
-                heap.give_back()
 
     def _stamped(self, frame: Frame) -> Frame:
         """A live camera whose stamp is of the future, or no later than the one before, is stamped as it arrives."""

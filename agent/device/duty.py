@@ -14,7 +14,7 @@ from agent.device.thermal import Thermal
 from agent.device.watchdog import Watchdog
 
 LOOK_S = 5.0
-_SPARE_S = 60.0  # freed memory goes back so often; it takes ms
+_COLLECT_S = 60.0  # garbage is collected so often
 _STANDING_IN = 2.0  # times the usual pause between two looks while the processor stands in for an accelerator
 
 
@@ -61,7 +61,7 @@ class Duty:
         self._loop, self._watchdog, self._thermal, self._runs_on = loop, watchdog, thermal, runs_on
         self._board, self._spare, self._tell = board or Board(), spare, tuple(tell)
         self._looked, self._frames = time.monotonic(), 0
-        self._given_back = self._looked
+        self._collected = self._looked
 
     def __call__(self) -> None:
         """One round of the loop is over."""
@@ -84,7 +84,9 @@ class Duty:
         )
         for told in self._tell:
             told(health)
-        if now - self._given_back >= _SPARE_S:
+        if now - self._collected >= _COLLECT_S:
             heap.collect()
-            self._given_back = now
+            self._collected = now
+        else:
+            heap.give_back()
         self._looked, self._frames = now, tally.frames

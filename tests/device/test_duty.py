@@ -82,13 +82,17 @@ def test_the_board_is_not_looked_at_in_every_round(board: Board) -> None:
     assert not told
 
 
-def test_freed_memory_goes_back_once_a_minute(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    given, t = [], 1e6
+def test_freed_memory_goes_back_at_each_look_and_garbage_once_a_minute(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, collected, t = [], [], 1e6
     monkeypatch.setattr(duty.heap, "give_back", lambda: given.append(t))
+    monkeypatch.setattr(duty.heap, "collect", lambda: collected.append(t))
     monkeypatch.setattr(duty.time, "monotonic", lambda: t)
     beat = duty.Duty(Loop(), Watchdog([], {}), Thermal(config.Thermal()), board=board)
     for _ in range(40):
         t += 5.0
         beat()
 
-    assert given == [1e6 + 60, 1e6 + 120, 1e6 + 180]
+    assert collected == [1e6 + 60, 1e6 + 120, 1e6 + 180]
+    assert sorted(given + collected) == [1e6 + 5.0 * n for n in range(1, 41)]
