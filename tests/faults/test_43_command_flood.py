@@ -31,6 +31,6 @@ def test_a_flood_costs_little_and_passes(start: Callable[..., Running], row: Cal
         time.sleep(1.5)
         agent.wait(lambda: agent.snapshot("yard"), "a command obeyed")
     refused = [event for event in agent.events("command") if not event["detail"]["ok"]]
-    told.seen = f"{n} commands: {len(refused)} told as refused, +{grown:.0f} MB"
+    told.seen = f"{n} commands: {len(refused)} told as refused, {grown:+.0f} MB"
     assert len(refused) < 10 + SECONDS * 3
     assert grown < 60
