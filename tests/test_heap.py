@@ -133,43 +133,35 @@ sys.exit(main())
 """
 
 
+def said(script: str, *how: str) -> str:
+    """What a process of its own prints: its heap is as it began."""
+    return subprocess.check_output([sys.executable, "-c", script, *how], cwd=ROOT, text=True)
+
+
 def test_what_a_thread_freed_goes_back_to_the_system() -> None:
-    done = subprocess.run([sys.executable, "-c", HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
-    held, left = map(float, done.stdout.split())
+    held, left = map(float, said(HOLES).split())
     assert held > 40, "glibc keeps it: else there is nothing to show"
     assert left < 10
 
 
 def test_what_threads_needed_in_one_shared_heap_goes_back() -> None:
-    def held(how: str) -> float:
-        return float(subprocess.check_output([sys.executable, "-c", THREADS, how], cwd=ROOT))
-
-    assert held("own") > 80, "else there is nothing to show"
-    assert held("shared") < 40
+    assert float(said(THREADS, "own")) > 80, "else there is nothing to show"
+    assert float(said(THREADS, "shared")) < 40
 
 
 def test_the_agent_has_one_heap_though_numpy_starts_a_thread_as_it_is_imported() -> None:
-    def heaps(how: str) -> int:
-        return subprocess.check_output([sys.executable, "-c", HEAPS, how], cwd=ROOT).count(b"<heap nr=")
-
-    assert heaps("plain") > 1, "else there is nothing to show"
-    assert heaps("agent") == 1
+    assert said(HEAPS, "plain").count("<heap nr=") > 1, "else there is nothing to show"
+    assert said(HEAPS, "agent").count("<heap nr=") == 1
 
 
 def test_a_large_block_leaves_no_hole_in_the_heap() -> None:
-    def held(how: str) -> float:
-        return float(subprocess.check_output([sys.executable, "-c", LARGE, how], cwd=ROOT))
-
-    assert held("not") > 10, "else there is nothing to show"
-    assert held("settled") < 2
+    assert float(said(LARGE, "not")) > 10, "else there is nothing to show"
+    assert float(said(LARGE, "settled")) < 2
 
 
 def test_what_numpy_holds_of_small_arrays_is_there_from_the_start() -> None:
-    def grown(how: str) -> float:
-        return float(subprocess.check_output([sys.executable, "-c", SMALL, how], cwd=ROOT))
-
-    assert grown("not") > 3, "else there is nothing to show"
-    assert grown("kept") < 0.5
+    assert float(said(SMALL, "not")) > 3, "else there is nothing to show"
+    assert float(said(SMALL, "kept")) < 0.5
 
 
 def test_what_only_refers_to_itself_is_gone_and_what_was_there_at_the_start_is_not_looked_at() -> None:
