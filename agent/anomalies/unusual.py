@@ -104,7 +104,7 @@ class _Unusual(Anomaly):
         """What is strange about tracks, and about what jumps, `passed` s after the frame before; `gone` gets the ids of
         what jumps no more."""
         size, t = scene.frame.size, scene.frame.t
-        loose, over = self._loose.follow(scene.detections, scene.tracks, size[0], t, passed)
+        loose, over = self._loose.follow(scene.detections, scene.tracks, size, t, passed)
         gone += over
         loose = loose[self._whom.labelled(loose.class_id)] if not self._options.zones else Tracks.empty()
         tracks = scene.tracks[self._whom.rows(scene)]

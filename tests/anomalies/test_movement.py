@@ -132,11 +132,11 @@ def seen(*feet: float, class_id: int = 0) -> Detections:
 def test_what_jumps_further_than_its_size_has_one_identity_and_a_speed() -> None:
     loose, found = Loose(), list[Tracks]()
     for k in range(4):
-        found.append(loose.follow(seen(20 + 150 * k), Tracks.empty(), 640, 0.5 * k, 0.5)[0])
+        found.append(loose.follow(seen(20 + 150 * k), Tracks.empty(), (640, 360), 0.5 * k, 0.5)[0])
     assert [len(one) for one in found] == [0, 1, 1, 1]
     assert {int(one.track_id[0]) for one in found[1:]} == {-1}
     np.testing.assert_allclose(found[3].velocity[0], (300, 0), atol=1)
-    assert loose.follow(seen(), Tracks.empty(), 640, 9.0, 0.5)[1] == [-1]
+    assert loose.follow(seen(), Tracks.empty(), (640, 360), 9.0, 0.5)[1] == [-1]
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,26 @@ def test_what_jumps_further_than_its_size_has_one_identity_and_a_speed() -> None
 def test_what_does_not_go_on_as_it_began_is_not_followed(steps: tuple[int, ...], dt: float) -> None:
     loose, last = Loose(), Tracks.empty()
     for k, x in enumerate(steps):
-        last, _ = loose.follow(seen(x), Tracks.empty(), 640, dt * k, dt)
+        last, _ = loose.follow(seen(x), Tracks.empty(), (640, 360), dt * k, dt)
     assert len(last) == 0
+
+
+def test_what_comes_in_and_goes_out_is_followed_by_the_edges_that_are_its_own() -> None:
+    loose, last = Loose(), Tracks.empty()
+    for k in range(5):
+        x = -110.0 + 170 * k  # 120 px long
+        xyxy = np.clip([[x, 200, x + 120, 250]], 0, (640, 360) * 2).astype(np.float32)
+        one = Detections(xyxy, np.full(1, 0.7, np.float32), np.zeros(1, np.int32))
+        last, over = loose.follow(one, Tracks.empty(), (640, 360), 0.5 * k, 0.5)
+        assert not over
+        if k:
+            assert last.track_id.tolist() == [-1]
+            np.testing.assert_allclose(last.velocity[0], (340, 0), atol=1)
 
 
 def test_loose_things_without_end_leave_bounded_state() -> None:
     loose, rng, alive = Loose(), np.random.default_rng(5), set[int]()
     for k in range(300):
-        found, over = loose.follow(seen(*rng.uniform(0, 580, 60)), Tracks.empty(), 640, 0.5 * k, 0.5)
+        found, over = loose.follow(seen(*rng.uniform(0, 580, 60)), Tracks.empty(), (640, 360), 0.5 * k, 0.5)
         alive = (alive | set(found.track_id.tolist())) - set(over)
         assert len(alive) <= 32

@@ -4,6 +4,9 @@
     frame 2             ▯          is gone from where it was and another is there, and the next jump is like the last:
     frame 3                       ▯   something goes there, at this speed
 
+A box at the border of the picture is cut there: its other edges say how far it went, and its other side how large it
+is. What is quick is seen so few times that none can be spared.
+
 Only where frames are far apart: at more than a few a second the tracker follows whatever there is, and what it leaves
 is not there. So it is the time between frames that says, however rarely anybody looks here.
 """
@@ -14,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent import boxes
 from agent.data import Array, Detections, Tracks
 
 _APART_S = 0.15  # frames nearer than that leave nothing loose
@@ -23,6 +25,7 @@ _SURE = 0.25  # confidence of what is followed
 _REACH = 1.0  # frame widths/s
 _ALIKE = 1.6  # sizes differ by no more than this factor
 _SAME = 0.5  # of a jump that the next may be off
+_CUT = 0.01  # of the picture: an edge of a box so near to the border may be none of the object
 _MOST = 32
 
 
@@ -32,7 +35,7 @@ class _Head:
 
     number: int
     t: float  # s
-    cxcywh: Array  # (4,) px
+    xyxy: Array  # (4,) px
     velocity: Array | None  # (2,) px/s; None: seen once
     class_id: int
 
@@ -45,40 +48,41 @@ class Loose:
         self._given = 0
 
     def follow(
-        self, found: Detections, tracks: Tracks, width: int, t: float, passed: float
+        self, found: Detections, tracks: Tracks, size: tuple[int, int], t: float, passed: float
     ) -> tuple[Tracks, list[int]]:
-        """Detections of a frame `width` px wide at `t` s, `passed` s after the frame before, and what was tracked ->
-        what jumps, and which ids are over."""
+        """Detections of a frame of `size` (width, height) px at `t` s, `passed` s after the frame before, and what was
+        tracked -> what jumps, and which ids are over."""
+        if passed < _APART_S and not self._heads:
+            return Tracks.empty(), []
         known = {head.number for head in self._heads}
         waiting = [head for head in self._heads if 0 < t - head.t <= _WAIT_S]
         free = found.confidence >= _SURE
         free[tracks.row[(tracks.row >= 0) & (tracks.row < len(found))]] = False
-        seen = self._linked(found[free], waiting, width, t) if passed >= _APART_S else []
+        seen = self._linked(found[free], waiting, size, t) if passed >= _APART_S else []
         self._heads = [*seen, *waiting][:_MOST]
         over = known - {head.number for head in self._heads}
         return _tracks([head for head in seen if head.velocity is not None]), list(over)
 
-    def _linked(self, found: Detections, waiting: list[_Head], width: int, t: float) -> list[_Head]:
+    def _linked(self, found: Detections, waiting: list[_Head], size: tuple[int, int], t: float) -> list[_Head]:
         """The heads of this frame; what was `waiting` and is seen again is taken from there."""
         heads = list[_Head]()
-        for box, class_id in zip(boxes.xyxy_to_cxcywh(found.xyxy)[:_MOST], found.class_id.tolist(), strict=False):
-            cost = [_cost(head, box, class_id, width, t) for head in waiting]
+        for box, class_id in zip(found.xyxy[:_MOST], found.class_id.tolist(), strict=False):
+            cost = [_cost(head, box, class_id, size, t) for head in waiting]
             if min(cost, default=np.inf) < np.inf:
                 before = waiting.pop(int(np.argmin(cost)))
-                velocity = (box[:2] - before.cxcywh[:2]) / (t - before.t)
-                heads.append(_Head(before.number, t, box, velocity, class_id))
+                way, _ = _compared(before.xyxy, box, size)
+                heads.append(_Head(before.number, t, box, way / (t - before.t), class_id))
             else:
                 self._given -= 1
                 heads.append(_Head(self._given, t, box, None, class_id))
         return heads
 
 
-def _cost(head: _Head, cxcywh: Array, class_id: int, width: int, t: float) -> float:
+def _cost(head: _Head, xyxy: Array, class_id: int, size: tuple[int, int], t: float) -> float:
     """px between a box and where a head may be by now; inf: it is another."""
-    ratio = float(np.sqrt((cxcywh[2] * cxcywh[3]) / (head.cxcywh[2] * head.cxcywh[3])))
-    way, passed = cxcywh[:2] - head.cxcywh[:2], t - head.t
+    (way, ratio), passed = _compared(head.xyxy, xyxy, size), t - head.t
     length = float(np.hypot(*way))
-    if class_id != head.class_id or not 1 / _ALIKE <= ratio <= _ALIKE or length > _REACH * width * passed:
+    if class_id != head.class_id or not 1 / _ALIKE <= ratio <= _ALIKE or length > _REACH * size[0] * passed:
         return float(np.inf)
     if head.velocity is None:
         return length
@@ -86,11 +90,23 @@ def _cost(head: _Head, cxcywh: Array, class_id: int, width: int, t: float) -> fl
     return off if off <= _SAME * float(np.hypot(*head.velocity)) * passed else float(np.inf)
 
 
+def _compared(before: Array, now: Array, size: tuple[int, int]) -> tuple[Array, float]:
+    """Boxes (4,) px of one thing in frames of `size` -> (2,) px that it went, and how many times as large it is."""
+    both = np.stack([before, now]).reshape(2, 2, 2)  # frame, edge, axis
+    border = _CUT * np.array(size)
+    whole = ((both > border) & (both < size - border)).all(axis=0)  # (edge, axis): that of the object, both times
+    told = whole | ~whole.any(axis=0)
+    way = ((both[1] - both[0]) * told).sum(axis=0) / told.sum(axis=0)
+    side = np.maximum(both[:, 1] - both[:, 0], 1e-6)
+    larger = (side[1] / side[0])[whole.all(axis=0)]
+    return way, float(larger.prod() ** (1 / max(len(larger), 1)))
+
+
 def _tracks(heads: list[_Head]) -> Tracks:
     n = len(heads)
     return Tracks(
         track_id=np.array([head.number for head in heads], np.int64),
-        xyxy=boxes.cxcywh_to_xyxy(np.array([head.cxcywh for head in heads], np.float32).reshape(n, 4)),
+        xyxy=np.array([head.xyxy for head in heads], np.float32).reshape(n, 4),
         velocity=np.array([head.velocity for head in heads], np.float32).reshape(n, 2),
         confidence=np.zeros(n, np.float32),
         class_id=np.array([head.class_id for head in heads], np.int32),
