@@ -169,6 +169,30 @@ def test_a_tail_says_how_rare_what_was_never_seen_is(shape: float) -> None:
     assert 0.5 * true < level < 2 * true
 
 
+@pytest.mark.parametrize("shape", [0.0, 0.3])
+def test_one_out_of_all_proportion_counts_as_what_is_beyond_the_limit_does(shape: float) -> None:
+    tails, rng = Tails(Tail(1.0, 0.5, shape, 0.1)), np.random.default_rng(6)
+    for rarity in (0.3, 1.0, 1.7, 4.0):
+        assert tails.rarity(tails.reached(rarity)[None])[0, 0] == pytest.approx(rarity)
+    tails.add(np.array([50.0]), rarest=2.0)
+    tails.add(np.array([1.2]), rarest=2.0)
+    u = rng.uniform(size=200_000)
+    scores = 1.0 + 0.5 * (-np.log(u) if shape == 0 else (u**-shape - 1) / shape)
+    assert tails.peaks[0, 0] == pytest.approx(scores[scores > tails.reached(2.0)].mean(), rel=0.03)
+    assert tails.peaks[1, 0] == 1.2
+
+
+def test_where_hardly_any_has_evidence_another_column_stands_in() -> None:
+    rng = np.random.default_rng(7)
+    tails = Tails(*[Tail(2.0, 0.5, 0.0, 0.1)] * 3, instead=(0, 0, 2))
+    for n in range(400):
+        tails.add(np.array([rng.exponential(), float(n % 100 == 0), float(n % 100 == 0)]))
+    tails.fit()
+    walking, jumping, staying = tails.rarity(np.full((1, 3), 3.0))[0]
+    assert walking == jumping != staying
+    assert staying == pytest.approx(1 + 1 / 0.5 / np.log(10))  # as was supposed
+
+
 def test_tracks_without_end_are_kept_in_bounded_space() -> None:
     tails = Tails(*[Tail(2.0, 0.5, 0.0, 0.1)] * 2)
     for n in range(3 * KEPT):

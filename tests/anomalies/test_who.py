@@ -12,7 +12,7 @@ from agent.anomalies.normality.spells import Spells, share
 from agent.anomalies.normality.tails import Tail
 from agent.anomalies.normality.traits import HOUR, Traits
 from agent.anomalies.normality.walks import Walks
-from agent.anomalies.normality.who import JUMPS, LIKE, Who
+from agent.anomalies.normality.who import JUMPS, LIKE, STAYS, Who
 from agent.data import Array, Tracks
 
 SIZE = (160, 90)
@@ -93,6 +93,27 @@ def test_a_stay_where_nobody_stayed_is_about_as_rare_as_it_is_elsewhere() -> Non
     for one in (here, there):
         assert (np.diff(one) >= 0).all()
         assert one[9] > one[6]  # who stays for longer than anybody did is the stranger for it
+
+
+def test_of_longer_stays_than_anybody_had_as_few_are_expected_as_the_last_showed() -> None:
+    def beyond(*reached: float) -> Array:
+        stays = Habit((1, 1), 16, "least")
+        stays.counts[0, 0, : len(reached)] = reached
+        stays.refresh()
+        return np.diff(stays.surprise[0, 0])[len(reached) :]
+
+    np.testing.assert_allclose(beyond(1000, 100, 10)[:6], 1.0, atol=0.05)  # a tenth goes on each time
+    np.testing.assert_allclose(beyond(1000)[:6], np.log10(2), atol=0.01)  # nobody has shown anything
+
+
+def test_who_walks_by_is_no_stay_and_who_stands_is_one() -> None:
+    who, most = Who(1.0), []
+    for k in range(8):
+        who.look(tracks([5], [(60.0, 40.0)], (0.0, 0.0)), SIZE, float(k), 0)
+        who.known(SIZE).refresh()
+        most.append(float(who.walks.most[who.walks.rows(np.array([5]), float(k))[1][0], STAYS]))
+    assert max(most[:4]) == 0
+    assert min(most[4:]) > 0
 
 
 def test_one_in_the_whole_picture_is_no_number_but_one_in_a_zone_and_three_are() -> None:

@@ -79,7 +79,7 @@ class Habit:
     def _survival(self, reached: Array) -> Array:
         """P(it gets at least to bin b), from how many got there: bin 0 is everybody's."""
         whole = reached.sum(axis=(0, 1))[None, None]
-        further = _further(whole, np.full(whole[..., 1:].shape, 0.5))
+        further = _thinning(whole)
         further = _further(reached, _further(_around(reached), further))
         p = np.concatenate([np.ones((*reached.shape[:2], 1)), further.cumprod(axis=2)], axis=2)
         p = np.clip(p, _FLOOR, 1.0)
@@ -90,6 +90,20 @@ class Habit:
 def _further(reached: Array, borrowed: Array) -> Array:
     """P(one goes on to the next bin), from how many did; what is `borrowed` counts for half of one who did."""
     return np.minimum((reached[..., 1:] + 0.5) / (reached[..., :-1] + 0.5 / borrowed), 1.0)
+
+
+def _thinning(reached: Array) -> Array:
+    """P(one goes on to the next bin) where there is nothing to borrow from.
+
+    Bins that nobody has reached yet lose as many as the last that somebody reached, and half at least: of those who
+    stay ever fewer go on for as long again, by every log-concave law of how long one stays (exponential, Weibull, ...).
+    """
+    further, last = np.empty_like(reached[..., 1:]), np.full(reached.shape[:-1], 0.5)
+    for b in range(further.shape[-1]):
+        is_seen = reached[..., b + 1] >= _SEEN
+        further[..., b] = _further(reached[..., b : b + 2], np.where(is_seen, 0.5, last)[..., None])[..., 0]
+        last = np.where(is_seen, np.minimum(further[..., b], 0.5), last)
+    return further
 
 
 def _around(counts: Array) -> Array:

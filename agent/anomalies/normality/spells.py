@@ -39,6 +39,10 @@ class Spells:
             a_day = self.tails.count / max(days, 1e-3)
             self.limit = max(float(np.log10(a_day / self.a_day)), _LEAST_LIMIT)
 
+    def at_limit(self) -> float:
+        """The value that is just as rare as the limit."""
+        return float(self.tails.reached(self.limit)[0])
+
     def _over(self) -> None:
         """A spell is over: what was strangest in it is learned, if there was anything."""
         if self._peak > 0:

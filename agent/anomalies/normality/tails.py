@@ -22,6 +22,7 @@ from agent.data import Array
 KEPT = 2048  # tracks
 UPPER = 0.10  # share of the scores that is the tail
 LEAST = 20  # scores in the tail from which its shape is fitted; before that it is a plain exponential
+_NOTHING = 1e-3  # a score of no more is none
 _SHAPE = (0.0, 0.5)
 _LN10 = float(np.log(10))
 
@@ -50,19 +51,31 @@ def tail_of(scores: Array, least_scale: float = 1e-3) -> Tail:
     return Tail(threshold, max(mean * (1 - shape), least_scale), shape, n / len(ordered))
 
 
+def _is_shown(scores: Array) -> bool:
+    """Whether the tail of these (N,) is to be seen: it is not where most are 0 and but a few are not."""
+    return int(np.count_nonzero(scores > _NOTHING)) >= min(LEAST, int(UPPER * len(scores)) + 1)
+
+
 class Tails:
     """The tails of the highest evidence of tracks, one a trait."""
 
-    def __init__(self, *first: Tail, least: float | tuple[float, ...] = 0.1, kept: int = KEPT) -> None:
+    def __init__(
+        self, *first: Tail, least: float | tuple[float, ...] = 0.1, kept: int = KEPT, instead: Sequence[int] = ()
+    ) -> None:
         """`first`: of each column, while there are too few tracks; `least`: no scale (of it) is smaller later; `kept`:
-        so many tracks are remembered."""
+        so many tracks are remembered; `instead`: the columns whose tails stand in where too few have any evidence."""
         self._least = np.broadcast_to(least, len(first)).tolist()
         self.peaks = np.zeros((kept, len(first)))
         self.count = 0  # tracks so far
+        self._first, self._instead = first, instead or range(len(first))
         self.suppose(first)
 
-    def add(self, peak: Array) -> None:
-        """A track that is over got so far in each trait."""
+    def add(self, peak: Array, rarest: float = np.inf) -> None:
+        """A track that is over got so far in each trait; beyond what is `rarest`, powers of ten, it counts as what lies
+        there does in the mean: one that is out of all proportion stretches no tail."""
+        if np.isfinite(rarest):
+            usual = self.reached(rarest)
+            peak = np.where(peak > usual, self._beyond(usual), peak)
         self.peaks[self.count % len(self.peaks)] = peak
         self.count += 1
 
@@ -70,7 +83,10 @@ class Tails:
         """From now on the tails are those of the tracks so far, but for the first half: in the beginning all is new."""
         known = self.peaks[self.count // 2 : self.count] if self.count <= len(self.peaks) else self.peaks
         if len(known) >= LEAST:
-            self.suppose([tail_of(column, least) for column, least in zip(known.T, self._least, strict=True)])
+            tails = [tail_of(column, least) for column, least in zip(known.T, self._least, strict=True)]
+            shown = [tail if _is_shown(column) else None for tail, column in zip(tails, known.T, strict=True)]
+            instead = [shown[k] for k in self._instead]
+            self.suppose([a or b or c for a, b, c in zip(shown, instead, self._first, strict=True)])
 
     def rarity(self, evidence: Array) -> Array:
         """(K, columns) -> (K, columns): -log10 of the share of tracks that get so far."""
@@ -78,6 +94,17 @@ class Tails:
         beyond = np.where(self._shape < 1e-3, excess, np.log1p(self._shape * excess) / self._bent)
         below = np.clip(evidence / self._threshold, 0.0, 1.0)
         return np.asarray(below * self._at_threshold + beyond / _LN10)
+
+    def reached(self, rarity: float) -> Array:
+        """(columns,): the evidence that is so rare, in powers of ten."""
+        beyond = np.maximum(rarity - self._at_threshold, 0.0) * _LN10
+        excess = np.where(self._shape < 1e-3, beyond, np.expm1(self._shape * beyond) / self._bent)
+        return np.asarray(np.minimum(rarity / self._at_threshold, 1.0) * self._threshold + excess * self._scale)
+
+    def _beyond(self, evidence: Array) -> Array:
+        """(columns,) -> (columns,): the mean of what lies beyond that evidence (Coles, 4.3.1)."""
+        above = np.maximum(evidence, self._threshold)
+        return np.asarray(above + (self._scale + self._shape * (above - self._threshold)) / (1 - self._shape))
 
     def suppose(self, tails: Sequence[Tail]) -> None:
         """From now on these, one a column, are what scores are measured by."""

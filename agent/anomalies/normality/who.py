@@ -25,9 +25,11 @@ _STAYS_BEFORE = Tail(2.0, 0.5, 0.0, 0.1)  # of its stays,
 _ALL_BEFORE = (_BEFORE, _BEFORE, _STAYS_BEFORE)
 _SPELLS_BEFORE = Tail(1.0, 0.43, 0.0, 0.1)  # and of the strangest in a spell: chance alone
 _SCALES = (0.1, 0.1, 0.43)  # none is smaller: the surprise of a stay is in powers of ten already
+_INSTEAD = (LIKE, LIKE, STAYS)  # while few jump they are measured by how others walk
 _SLOWER = 10  # of what is beyond the limit one in so many is learned
 _KEPT, _OWN = 512, 80  # tracks of each label; with so many a label is measured by its own,
 _OWN_DAYS = 1.0  # and after so long: what an hour shows of a label is not all there is of it
+_STAYS_S = 4.0  # who is there for less walks by, be it slowly
 _ENOUGH = 100  # moments; who knows fewer does not judge by them
 _STANDS = 0.3  # of its size a second: slower is standing
 _GROUP = 3  # boxes of its own label within a box: a group, no object
@@ -57,8 +59,10 @@ class Who:
         """`a_day`: so many alarms."""
         self.walks, self.like = Walks(likeness.WIDE), Likeness()
         self._strange, self._days = 0, 0.0
-        self.tails = Tails(*_ALL_BEFORE, least=_SCALES)
-        self.own = [Tails(*_ALL_BEFORE, least=_SCALES, kept=_KEPT) for _ in range(likeness.KINDS)]  # each label's
+        self.tails = Tails(*_ALL_BEFORE, least=_SCALES, instead=_INSTEAD)
+        self.own = [  # each label's
+            Tails(*_ALL_BEFORE, least=_SCALES, kept=_KEPT, instead=_INSTEAD) for _ in range(likeness.KINDS)
+        ]
         self.spells = Spells(a_day, _SPELLS_BEFORE, _FIRST)
         self.traits: Traits | None = None  # until the shape of the picture is known
 
@@ -74,7 +78,7 @@ class Who:
         velocity, stay = self.walks.move(walk, centre, np.maximum(width, height) / size[0], t)
         jumps = tracks.track_id[rows] < 0
         begins = jumps & np.isnan(velocity[:, 0])
-        velocity[begins] = tracks.velocity[rows[begins]] / size[0]
+        velocity[jumps] = tracks.velocity[rows[jumps]] / size[0]
         seen = known.see(xyxy / np.tile(size, 2), tracks.class_id[rows], velocity, stay, hour)
         foot = np.stack([centre[:, 0], xyxy[:, 3] / size[0]], axis=1)
         points = likeness.point(foot, seen.values[:, SIZE], velocity, seen.bins[:, LABEL])
@@ -85,7 +89,8 @@ class Who:
         self.walks.moved[walk] |= walks
         apart, _ = self.like.distance(points)
         mean, passed = self.walks.gather(walk, np.where(clear & knows, apart, np.nan), t)
-        stays, hours = known.surprise(seen, STAY), known.surprise(seen, HOUR) * (self.tails.count >= LEAST)
+        stays = known.surprise(seen, STAY) * (stay >= _STAYS_S)
+        hours = known.surprise(seen, HOUR) * (self.tails.count >= LEAST)
         self.walks.kind[walk] = np.minimum(seen.bins[:, LABEL], likeness.KINDS - 1)
         twice = jumps & ~begins  # one jump is no way yet: it may have been from one thing to another
         evidence = np.column_stack([mean * ~jumps, mean * twice, stays])
@@ -111,8 +116,9 @@ class Who:
             is_strange = most[ALL] > self.spells.limit and self.tails.count >= LEAST
             self._strange += is_strange
             if not is_strange or self._strange % _SLOWER == 0:
-                self.tails.add(most[:ALL])
-                self.own[kind].add(most[:ALL])
+                rarest = self.spells.at_limit() if is_strange else math.inf
+                self.tails.add(most[:ALL], rarest)
+                self.own[kind].add(most[:ALL], rarest)
                 self.like.learn(moments, self._days)
 
     def refresh(self, days: float) -> None:
