@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 LEAST, MOST = 8, 512  # pictures: fewer cannot say what is usual; of more, so many are taken, evenly
 VECTORS = 1000
 LIGHT = 0.12  # each picture is also learned by so much darker and brighter: a cloud is not new, though none was seen
+SWAY = 0.005  # of a picture's width and, half of it, height: the darker and the brighter one are moved by so much
 Region = tuple[float, float, float, float]
 
 
@@ -76,6 +77,7 @@ def build(given: Given) -> dict[str, Any]:
         "vectors": len(known.vectors),
         "seed": given.seed,
         "light": given.light,
+        "sway": SWAY,
     }
     usual = [float(np.median(scores)), float(scores.max())]
     decode = {"limit": limit, "region": list(given.region), "usual": usual, "normal": len(chosen)}
@@ -92,13 +94,22 @@ def build(given: Given) -> dict[str, Any]:
 def learned(
     flatbuffer: bytes, card: modelfile.Card, pictures: Sequence[Array], given: Given
 ) -> tuple[memory.Memory, Array, Array]:
-    """A memory of normal pictures, each in several lights; how strange each (N,) was to that of others, and in all
-    lights (L·N,)."""
-    lights = (1.0, 1 - given.light, 1 + given.light) if given.light else (1.0,)
-    lit = [cv2.convertScaleAbs(picture, alpha=light) for picture in pictures for light in lights]
-    patches = described(flatbuffer, card, lit)
-    known, scores = coreset.fit(patches, given.vectors, given.seed, runs=len(lights))
-    return known, scores[:: len(lights)], scores
+    """A memory of normal pictures, each as it is, and darker and brighter as a camera that swayed a little sees it; how
+    strange each (N,) was to that of others, and in all its ways (3·N,)."""
+    ways = (0.0, 1.0), (SWAY, 1 - given.light), (-SWAY, 1 + given.light)
+    varied = [cv2.convertScaleAbs(_moved(picture, by), alpha=light) for picture in pictures for by, light in ways]
+    patches = described(flatbuffer, card, varied)
+    known, scores = coreset.fit(patches, given.vectors, given.seed, runs=len(ways))
+    return known, scores[:: len(ways)], scores
+
+
+def _moved(picture: Array, by: float) -> Array:
+    """(H, W, 3) uint8, moved right by that share of its width and down by half that of its height."""
+    if not by:
+        return picture
+    height, width = picture.shape[:2]
+    shift = np.array([[1, 0, by * width], [0, 1, by / 2 * height]], np.float32)
+    return np.asarray(cv2.warpAffine(picture, shift, (width, height), borderMode=cv2.BORDER_REFLECT))
 
 
 def described(flatbuffer: bytes, card: modelfile.Card, pictures: Sequence[Array]) -> Array:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import cv2
 import numpy as np
 
 from agent.data import Array
@@ -21,7 +20,7 @@ _SPREADS = 1.0  # a limit is never lower
 _PATCHES = 24_000  # that are thinned out; of more, so many are drawn
 _RIDGE = 0.3  # of the mean variance, added to each direction's: what hardly varies is not blown up
 _LOOK = 48  # dimensions in which the thinning measures distances, a random projection as in PatchCore
-_BLUR = 1.0  # cells: neighbours share what is usual
+_ALIKE = 0.01  # of the variance from place to place: where normal pictures differ by less, that much counts
 _FLOOR = 0.1  # of the mean spread, added to each, and
 _LEAST = 0.02  # of the mean distance, where all normal pictures are one
 
@@ -33,9 +32,8 @@ def fit(patches: Array, vectors: int, seed: int, runs: int = 1) -> tuple[Memory,
     at least FOLDS pictures.
     """
     count, _, _, channels = patches.shape
-    flat = patches.reshape(-1, channels)
-    centre = flat.mean(axis=0)
-    whiten = _whitening(flat - centre)
+    centre = patches.reshape(-1, channels).mean(axis=0)
+    whiten = _whitening(patches)
     white = ((patches - centre) @ whiten.astype(np.float32)).astype(np.float32)
     fold = np.arange(count) // runs * runs * FOLDS // count
     apart = np.empty(patches.shape[:3], np.float32)
@@ -43,7 +41,7 @@ def fit(patches: Array, vectors: int, seed: int, runs: int = 1) -> tuple[Memory,
         known = thinned(white[fold != k].reshape(-1, white.shape[3]), vectors * (FOLDS - 1) // FOLDS, seed)
         for i in np.flatnonzero(fold == k):
             apart[i] = nearest(white[i].reshape(-1, white.shape[3]), known).reshape(apart.shape[1:])
-    usual = _usual(apart)
+    usual = _usual(apart, runs)
     known = thinned(white.reshape(-1, white.shape[3]), vectors, seed)
     memory = Memory(centre.astype(np.float32), whiten, known.astype(np.float16), usual)
     return memory, np.array([strongest((one - usual[0]) / usual[1]) for one in apart])
@@ -84,15 +82,29 @@ def thinned(points: Array, count: int, seed: int) -> Array:
     return np.asarray(points[chosen])
 
 
-def _whitening(centred: Array) -> Array:
-    """(N, C) -> (C, C) float16: after it every direction has spread 1, or less where it hardly had any."""
-    values, vectors = np.linalg.eigh(np.cov(centred, rowvar=False))
-    scale = np.sqrt(np.maximum(values, 0) + _RIDGE * max(float(values.mean()), 1e-6))
+def _whitening(patches: Array) -> Array:
+    """(N, h, w, C) -> (C, C) float16: after it what differs from picture to picture at one place has spread 1 in every
+    direction, or less where it hardly differs; what differs from place to place is normal anyway (the covariance is
+    PaDiM's, Defard et al., 2020, one for all places)."""
+    channels = patches.shape[3]
+    values, vectors = np.linalg.eigh(np.cov((patches - patches.mean(axis=0)).reshape(-1, channels), rowvar=False))
+    least = max(_ALIKE * float(patches.reshape(-1, channels).var(axis=0).mean()), 1e-6)
+    scale = np.sqrt(np.maximum(values, 0) + _RIDGE * max(float(values.mean()), least))
     return np.asarray(vectors / scale, np.float16)
 
 
-def _usual(apart: Array) -> Array:
-    """(N, h, w) distances -> (2, h, w) float32: mean and spread at each place."""
-    mean = cv2.GaussianBlur(apart.mean(axis=0), (0, 0), _BLUR)
-    spread = np.sqrt(cv2.GaussianBlur(((apart - mean) ** 2).mean(axis=0), (0, 0), _BLUR))
+def _usual(apart: Array, runs: int) -> Array:
+    """(N, h, w) distances, `runs` in a row of one picture -> (2, h, w) float32: mean and spread at each place."""
+    mean = _shrunk(apart, runs)
+    spread = np.sqrt(_shrunk((apart - mean) ** 2, runs))
     return np.stack([mean, spread + _FLOOR * spread.mean() + _LEAST * max(float(mean.mean()), 1e-3)]).astype(np.float32)
+
+
+def _shrunk(values: Array, runs: int) -> Array:
+    """(N, h, w) -> (h, w): the mean at each place, drawn towards that of all places by as much of the variance between
+    them as chance alone would make (empirical Bayes: James and Stein, 1961; Efron and Morris, 1975)."""
+    single = values.reshape(-1, runs, *values.shape[1:]).mean(axis=1)  # lights of one picture are no further evidence
+    places = single.mean(axis=0)
+    chance = float(single.var(axis=0, ddof=1).mean()) / len(single)
+    whole, apart = float(places.mean()), float(places.var())
+    return np.asarray(whole + max(apart - chance, 0.0) / max(apart, 1e-12) * (places - whole))

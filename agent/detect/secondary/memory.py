@@ -1,7 +1,7 @@
 """What a place looks like when all is well, as a model file carries it behind its flatbuffer:
 
     memory/centre.npy    (C,)    float32   mean of the features, taken off
-    memory/whiten.npy    (C, D)  float16   so that each direction has spread 1 (as PaDiM has it, Defard et al., 2020)
+    memory/whiten.npy    (C, D)  float16   what differs at a place then has spread 1 (PaDiM, Defard et al., 2020)
     memory/vectors.npy   (M, D)  float16   normal patches, few that stand for all (PatchCore's coreset, CVPR 2022)
     memory/usual.npy     (2, h, w) float32 distance of normal patches to them where they were not learned: mean, spread
 

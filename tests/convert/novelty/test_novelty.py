@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from agent import modelfile
 from agent.detect.backends.tflite import Backend
 from agent.detect.secondary import memory
+from agent.detect.secondary.novelty import Novelty
 from convert import ConvertError, novelty
 from convert.__main__ import main
 from convert.novelty import coreset, features
@@ -76,6 +77,34 @@ def test_thinning_takes_the_farthest_each_time():
     for k in range(1, 10):
         apart = np.linalg.norm(points[:, None] - chosen[None, :k], axis=2).min(axis=1)
         assert np.linalg.norm(chosen[k] - chosen[:k], axis=1).min() == pytest.approx(apart.max(), rel=1e-3)
+
+
+def test_what_places_differ_by_chance_alone_is_drawn_to_their_mean_and_what_they_truly_differ_is_kept():
+    generator = np.random.default_rng(5)
+    noise = np.repeat(generator.normal(3, 1, (20, 6, 9)), 3, axis=0)  # three lights of one picture are no more evidence
+    alike = coreset._shrunk(noise, 3)
+    assert alike.shape == (6, 9)
+    assert alike.std() < 0.5 * noise.mean(axis=0).std()
+    truth = np.linspace(0, 10, 54).reshape(6, 9)
+    assert coreset._shrunk(noise + truth, 3) == pytest.approx(noise.mean(axis=0) + truth, abs=0.05)
+
+
+def test_whitening_is_of_what_differs_at_a_place_not_from_place_to_place():
+    generator = np.random.default_rng(6)
+    patches = generator.normal(0, (0.5, 2.0), (80, 4, 6, 2)).astype(np.float32)
+    plain = coreset._whitening(patches)
+    moved = coreset._whitening(patches + generator.normal(0, 5, (1, 4, 6, 2)).astype(np.float32))
+    assert np.abs(plain.T @ plain - moved.T @ moved).max() < 0.01
+    still = coreset._whitening(np.repeat(patches[:1], 80, axis=0))
+    assert np.abs(still.astype(float)).max() < 100  # pictures that are all one blow nothing up
+
+
+def test_a_camera_that_sways_by_a_pixel_is_not_new(tmp_path):
+    out = places.built(tmp_path, 24)
+    eye, card = Novelty(out), memory.read(out)[0]
+    for by in (0.005, -0.005):
+        value, _ = eye.look(novelty._moved(places.place(100), by))
+        assert value < card.decode["limit"]
 
 
 def test_a_limit_is_never_below_the_share_that_was_asked_for():
