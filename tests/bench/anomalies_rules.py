@@ -20,6 +20,7 @@ import numpy as np
 
 from agent.anomalies import Anomalies
 from agent.anomalies.normality import likeness
+from agent.anomalies.parts.glance import Glance
 from agent.data import Scene
 from agent.plugins import get
 from tests.anomalies.walks import SIZE, Walk, World, stand, starts, straight
@@ -115,7 +116,9 @@ CASES: dict[str, Callable[[np.random.Generator, bool], Case]] = {
 
 def watching(made: World, kinds: Mapping[str, dict[str, Any]], wall: Callable[[float], float] = float) -> Anomalies:
     """These kinds with their options at the camera of a world, asked as the pipeline asks them."""
-    return Anomalies([(get("anomalies", kind).Options(**more), made.place(kind, wall)) for kind, more in kinds.items()])
+    glance = Glance()  # the kinds of one camera share it
+    chosen = ((get("anomalies", kind).Options(**more), made.place(kind, wall)) for kind, more in kinds.items())
+    return Anomalies((options, replace(place, glance=glance)) for options, place in chosen)
 
 
 def outcomes(name: str, cases: int, seed: int = 0) -> tuple[int, int, int]:
