@@ -22,12 +22,12 @@ LABELS = ("person", "car")
 
 
 def scene(t: float, boxes: dict[int, tuple[float, float]], ended: tuple[int, ...] = (), label: int = 0) -> Scene:
-    """People with their feet at these px."""
+    """People with their feet at these px, of whom the tracker does not know yet how fast they are."""
     n = len(boxes)
     xyxy = np.array([[x - 4, y - 16, x + 4, y] for x, y in boxes.values()], np.float32).reshape(-1, 4)
     tracks = Tracks(
         np.array(list(boxes), np.int64), xyxy, np.zeros((n, 2), np.float32), np.full(n, 0.9, np.float32),
-        np.full(n, label, np.int32), np.ones(n, np.float32), np.zeros(n, np.float32), np.arange(n, dtype=np.int32),
+        np.full(n, label, np.int32), np.zeros(n, np.float32), np.zeros(n, np.float32), np.arange(n, dtype=np.int32),
     )  # fmt: skip
     events = tuple(Event("track_end", t, 0, "cam", one, {}) for one in ended)
     return Scene("cam", Frame(PICTURE, 0, t), Detections.empty(), tracks, events, {}, np.zeros((0, n), np.bool_))

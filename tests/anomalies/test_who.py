@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from agent.anomalies.normality.likeness import WIDE
 from agent.anomalies.normality.many import Many
 from agent.anomalies.normality.spells import Spells, share
 from agent.anomalies.normality.tails import Tail
-from agent.anomalies.normality.traits import HOUR, Traits
+from agent.anomalies.normality.traits import HOUR, SPEED, Traits
 from agent.anomalies.normality.walks import Walks
 from agent.anomalies.normality.who import JUMPS, LIKE, STAYS, Who
 from agent.data import Array, Tracks
@@ -36,6 +38,13 @@ def test_a_distance_is_believed_after_half_a_second_and_not_before(fps: int) -> 
     for k in range(1, fps // 2 + 2):
         mean, _ = walks.gather(rows, np.array([2.0]), 0.1 + k / fps)
     assert mean[0] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("age", "is_known"), [(0.5, False), (1.2, True)])
+def test_who_is_looked_at_late_is_as_fast_as_the_tracker_says(age: float, is_known: bool) -> None:
+    late = replace(tracks([5], [(60.0, 40.0)], (80.0, 0.0)), age=np.full(1, age, np.float32))
+    speed = Who(1.0).look(late, SIZE, 0.0, 0).seen.values[0, SPEED]
+    assert speed == pytest.approx(0.5 if is_known else 0.0)
 
 
 def test_frames_of_which_nothing_is_known_move_no_mean() -> None:

@@ -31,6 +31,7 @@ _KEPT, _OWN = 512, 80  # tracks of each label; with so many a label is measured 
 _OWN_DAYS = 1.0  # and after so long: what an hour shows of a label is not all there is of it
 _STAYS_S = 4.0  # who is there for less walks by, be it slowly
 _ENOUGH = 100  # moments; who knows fewer does not judge by them
+_SETTLED_S = 0.95  # so old, the tracker's own velocity is within a tenth, in the median; younger ones say too little
 _STANDS = 0.3  # of its size a second: slower is standing
 _GROUP = 3  # boxes of its own label within a box: a group, no object
 _TOLD = np.array([SPEED, SPEED, STAY, HOUR])  # the trait that says it: walking, jumping, staying, the hour
@@ -76,9 +77,10 @@ class Who:
         width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
         centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / size[0]
         velocity, stay = self.walks.move(walk, centre, np.maximum(width, height) / size[0], t)
-        jumps = tracks.track_id[rows] < 0
-        begins = jumps & np.isnan(velocity[:, 0])
-        velocity[jumps] = tracks.velocity[rows[jumps]] / size[0]
+        jumps, unknown = tracks.track_id[rows] < 0, np.isnan(velocity[:, 0])
+        begins = jumps & unknown
+        said = jumps | (unknown & (tracks.age[rows] >= _SETTLED_S))
+        velocity[said] = tracks.velocity[rows[said]] / size[0]
         seen = known.see(xyxy / np.tile(size, 2), tracks.class_id[rows], velocity, stay, hour)
         foot = np.stack([centre[:, 0], xyxy[:, 3] / size[0]], axis=1)
         points = likeness.point(foot, seen.values[:, SIZE], velocity, seen.bins[:, LABEL])
